@@ -1,0 +1,1 @@
+"""Campaigns, enrollments with their periods, tracking links and coupons."""

@@ -1,0 +1,1 @@
+"""The public door: redirects, tag, pixel and postbacks (the hot path)."""

@@ -1,0 +1,1 @@
+"""Plans and their assignment, what a share earns, the decision on it, and its receipt."""

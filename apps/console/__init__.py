@@ -1,0 +1,1 @@
+"""The door of the advertiser's staff and finance (Django admin in Unfold)."""

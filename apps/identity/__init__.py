@@ -1,0 +1,1 @@
+"""Users, advertisers, legal entities, memberships with roles, and advertiser API keys."""

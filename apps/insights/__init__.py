@@ -1,0 +1,1 @@
+"""Roll-ups and journey analytics, reading only the rooms before it."""

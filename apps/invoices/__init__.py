@@ -1,0 +1,1 @@
+"""The numbered document that settles a statement."""

@@ -1,0 +1,1 @@
+"""Whose touches came before a conversion, in total order: candidates, nothing decided."""

@@ -1,0 +1,1 @@
+"""Accounts and immutable postings; knows nothing of commissions."""

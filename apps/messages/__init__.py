@@ -1,0 +1,1 @@
+"""What leaves: partner postbacks, webhooks and e-mail (the outbox)."""

@@ -1,0 +1,1 @@
+"""Partners, their people and keys, ad spaces, partnerships, tax and payout profiles."""

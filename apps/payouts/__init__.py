@@ -1,0 +1,1 @@
+"""The transfer that pays an invoice."""

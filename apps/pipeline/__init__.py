@@ -1,0 +1,1 @@
+"""Every verb that touches several rooms, and every background job."""

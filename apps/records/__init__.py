@@ -1,0 +1,1 @@
+"""The paper trail: audit entries, jobs with progress, documents' bytes, idempotency keys."""

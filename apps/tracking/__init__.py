@@ -1,0 +1,1 @@
+"""Facts from outside, written once: touchpoints, conversions and rejected events."""

@@ -1,0 +1,11 @@
+"""The bell: Celery rings for rows that wait in the database; it never holds the only copy of anything."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+app = Celery("tributary")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks(["apps.pipeline"])

@@ -43,7 +43,9 @@ def redis_addresses(url: str) -> RedisAddresses:
             cache=f"unix://{login}{parts.path}?db={database + 1}",
             broker=f"redis+socket://{login}{parts.path}?virtual_host={database}",
         )
-    raise ValueError(f"REDIS_URL must start with redis://, rediss://, unix:// or redis+socket://, not {parts.scheme!r}.")
+    raise ValueError(
+        f"REDIS_URL must start with redis://, rediss://, unix:// or redis+socket://, not {parts.scheme!r}."
+    )
 
 
 def use_local_servers() -> None:

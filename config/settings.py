@@ -8,6 +8,7 @@ PUBLIC_URL and TRACKING_URL.
 from pathlib import Path
 
 import environ
+import pghistory
 from django.utils.translation import gettext_lazy as _
 
 from config.servers import redis_addresses
@@ -266,6 +267,7 @@ SPECTACULAR_SETTINGS = {
 
 # --- history, logs ------------------------------------------------------------------------------------
 PGHISTORY_APPEND_ONLY = True
+PGHISTORY_DEFAULT_TRACKERS = (pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -1,0 +1,136 @@
+"""Policies that decide whose a conversion is, and the shares they made."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pghistory
+import pgtrigger
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from apps.campaigns.models import Campaign
+from apps.identity.models import Advertiser
+from apps.partners.models import Partner
+from apps.tracking.models import Conversion
+
+
+@pghistory.track()
+class AttributionPolicy(models.Model):
+    """How the conversions of a campaign are shared; what it says stands in its versions."""
+
+    advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="policies")
+    campaign = models.OneToOneField(Campaign, on_delete=models.PROTECT, related_name="attribution_policy")
+    name = models.CharField(_("name"), max_length=120)
+
+    class Meta:
+        verbose_name = _("attribution policy")
+        verbose_name_plural = _("attribution policies")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PolicyVersion(models.Model):
+    """What a policy says from a moment on; the latest start at or before a conversion applies.
+
+    `settings` is the `policy` object of the test bench's document. Never edited: a change is a new version.
+    """
+
+    advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="+")
+    policy = models.ForeignKey(AttributionPolicy, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField(_("version"))
+    starts_at = models.DateTimeField(_("starts"))
+    settings = models.JSONField(_("settings"))
+    created_at = models.DateTimeField(_("created"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("policy version")
+        verbose_name_plural = _("policy versions")
+        ordering = ["-starts_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["policy", "starts_at"], name="one_policy_version_per_start"),
+            models.UniqueConstraint(fields=["policy", "number"], name="one_policy_version_per_number"),
+        ]
+        triggers = [
+            pgtrigger.Protect(name="never_edited", operation=pgtrigger.Update),
+            pgtrigger.Protect(
+                name="kept_once_started",
+                operation=pgtrigger.Delete,
+                condition=pgtrigger.Condition("OLD.starts_at <= now()"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.policy} v{self.number}"
+
+
+class ShareQuerySet(models.QuerySet["Share"]):
+    def of_conversions(self, ids: list) -> ShareQuerySet:
+        return self.filter(conversion_id__in=ids)
+
+
+class Share(models.Model):
+    """The part of a conversion that belongs to a partner, exactly `numerator / denominator`.
+
+    The rows of a conversion sum to one, checked by the database on the very statement that
+    writes them; a row without partner is the part that nobody is paid for.
+    """
+
+    advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="+")
+    conversion = models.ForeignKey(Conversion, on_delete=models.PROTECT, related_name="shares")
+    partner = models.ForeignKey(Partner, on_delete=models.PROTECT, null=True, related_name="shares")
+    numerator = models.DecimalField(max_digits=60, decimal_places=0)
+    denominator = models.DecimalField(max_digits=60, decimal_places=0)
+    revenue_minor = models.BigIntegerField(_("attributed revenue"))
+    currency = models.CharField(_("currency"), max_length=3)
+    policy_version = models.ForeignKey(PolicyVersion, on_delete=models.PROTECT, related_name="+")
+    touch_id = models.UUIDField(_("last counted touch"), null=True)
+    ad_space_id = models.BigIntegerField(null=True)
+
+    objects = ShareQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("share")
+        verbose_name_plural = _("shares")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["conversion", "partner"], nulls_distinct=False, name="one_share_per_partner"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(numerator__gt=0, denominator__gt=0)
+                & models.Q(numerator__lte=models.F("denominator")),
+                name="share_is_a_part",
+            ),
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="shares_sum_to_one",
+                level=pgtrigger.Statement,
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                referencing=pgtrigger.Referencing(new="new_rows"),
+                func="""
+                    IF EXISTS (
+                        SELECT 1 FROM attribution_share s
+                        WHERE s.conversion_id IN (SELECT conversion_id FROM new_rows)
+                        GROUP BY s.conversion_id
+                        HAVING sum(s.numerator) <> max(s.denominator) OR min(s.denominator) <> max(s.denominator)
+                    ) THEN
+                        RAISE EXCEPTION 'shares of a conversion must sum to one' USING ERRCODE = 'check_violation';
+                    END IF;
+                    RETURN NULL;
+                """,
+            ),
+            pgtrigger.Protect(name="never_edited", operation=pgtrigger.Update),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.numerator}/{self.denominator}"
+
+
+def version_at(versions: list[PolicyVersion], moment: datetime) -> PolicyVersion | None:
+    """Return the version whose start is the latest at or before a moment."""
+    started = [version for version in versions if version.starts_at <= moment]
+    return max(started, key=lambda version: version.starts_at, default=None)

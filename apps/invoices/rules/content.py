@@ -84,7 +84,7 @@ class InvoiceContent:
 
     `issuer` writes the document, `recipient` gets it; on a self-billed one the *supplier* is the recipient (the
     partner). `supply_from` and `supply_to` are the first and last day, both included. `pay_on` is the day the
-    money moves, `terms` a sentence printed instead. `notes` are printed after those of the treatment.
+    money moves, `terms` a sentence printed instead. `notes` come last, after those of the treatment and the payment.
     """
 
     kind: InvoiceKind
@@ -159,7 +159,7 @@ def document_word(kind: InvoiceKind, issuer: Party, recipient: Party, language: 
     if german:
         return {
             InvoiceKind.SELF_BILLED: "Gutschrift",
-            InvoiceKind.SELF_BILLED_CREDIT: "Storno der Gutschrift",
+            InvoiceKind.SELF_BILLED_CREDIT: "Storno-Gutschrift",
             InvoiceKind.INVOICE: "Rechnung",
             InvoiceKind.CREDIT: "Rechnungskorrektur",
         }[kind]

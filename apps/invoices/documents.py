@@ -28,6 +28,7 @@ LOCALES = {"de": "de_DE", "en": "en_GB"}
 ORDER_REF_LENGTH = 20
 # A longer statement goes without the tags of accessible PDF, which make it ten times as large.
 TAGGED_LINES = 1000
+LONG_WORD = re.compile(r"(\S{26})(?=\S)")
 # Control characters, and those that turn the direction of writing and so could show another text than stored.
 UNSEEN = (*range(10), *range(11, 32), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 NO_GLYPH = re.compile(r'the text `"(.+?)"` could not be displayed')
@@ -50,7 +51,7 @@ def invoice_view(content: InvoiceContent) -> dict[str, Any]:
     say = _Words(content.language, content.currency)
     supplier, customer, treatment = content.supplier, content.customer, content.treatment
     return {
-        "language": content.language,
+        "language": say.language,
         "title": f"{content.word} {content.number}",
         "word": content.word,
         "number": content.number,
@@ -72,7 +73,8 @@ def invoice_view(content: InvoiceContent) -> dict[str, Any]:
             f"{say.label('net')} {content.currency}",
         ],
         "rows": [
-            [line.text, line.detail, say.count(line.quantity), say.amount(line.net_minor)] for line in content.lines
+            [breakable(line.text), breakable(line.detail), say.count(line.quantity), say.amount(line.net_minor)]
+            for line in content.lines
         ],
         "totals": _totals(content, say),
         "tax_notes": treatment.notes,
@@ -93,13 +95,13 @@ def statement_view(content: StatementContent) -> dict[str, Any]:
     elif content.carried_minor:
         outcome = say.label(carried, minimum=say.money(content.minimum_minor))
     return {
-        "language": content.language,
+        "language": say.language,
         "title": f"{say.label('statement')} {content.number}",
         "word": say.label("statement"),
         "author": content.advertiser,
         "brand": content.brand or content.advertiser,
         "issued_on": _iso(content.issued_on),
-        "partner": [content.partner, *content.partner_lines],
+        "partner": [breakable(line) for line in (content.partner, *content.partner_lines)],
         "facts": [
             [say.label("number"), content.number],
             [say.label("date"), say.day(content.issued_on)],
@@ -125,8 +127,8 @@ def statement_view(content: StatementContent) -> dict[str, Any]:
             [
                 say.short_day(line.occurred_on),
                 shorten(line.order_ref),
-                line.campaign,
-                line.note,
+                breakable(line.campaign),
+                breakable(line.note),
                 say.amount(line.amount_minor),
             ]
             for line in content.lines
@@ -147,6 +149,11 @@ def shorten(order_ref: str) -> str:
     if len(order_ref) <= ORDER_REF_LENGTH:
         return order_ref
     return f"{order_ref[:8]}…{order_ref[-7:]}"
+
+
+def breakable(text: str) -> str:
+    """Return a text whose longest words may break (at zero-width spaces), so that none runs over its neighbor."""
+    return LONG_WORD.sub("\\1\N{ZERO WIDTH SPACE}", text)
 
 
 def _facts(content: InvoiceContent, say: _Words) -> list[list[str]]:
@@ -225,8 +232,8 @@ class _Words:
     """Labels, days and amounts in the language of one document."""
 
     def __init__(self, language: str, currency: str) -> None:
-        self.language, self.currency = language, currency
-        self.locale, self.labels = Locale.parse(LOCALES[language]), _labels()[language]
+        self.language, self.currency = language if language in LOCALES else "en", currency
+        self.locale, self.labels = Locale.parse(LOCALES[self.language]), _labels()[self.language]
 
     def label(self, name: str, **values: str) -> str:
         return self.labels[name].format(**values)
@@ -263,16 +270,16 @@ class _Words:
         return self.locale.territories.get(code, code)
 
     def address(self, party: Party, *, seen_from: str) -> list[str]:
-        lines = _address(party)
+        lines = [breakable(line) for line in _address(party)]
         return lines if party.country == seen_from else [*lines, self.country(party.country).upper()]
 
     def party(self, role: str, party: Party, vat_id: str, tax_number: str) -> dict[str, Any]:
         ids = [("vat_id", vat_id), ("tax_number", tax_number), ("email", party.email)]
         return {
             "role": self.label(role),
-            "name": party.name,
-            "lines": [*_address(party)[1:], self.country(party.country)],
-            "ids": [[self.label(name), value] for name, value in ids if value],
+            "name": breakable(party.name),
+            "lines": [*map(breakable, _address(party)[1:]), self.country(party.country)],
+            "ids": [[self.label(name), breakable(value)] for name, value in ids if value],
         }
 
     def footer(self, issuer: Party) -> list[list[str]]:
@@ -282,7 +289,7 @@ class _Words:
         return [
             [*_address(issuer), self.country(issuer.country)],
             [text for text in legal if text],
-            [f"{self.label(name)} {value}" for name, value in ids if value],
+            [f"{self.label(name)} {breakable(value)}" for name, value in ids if value],
         ]
 
 

@@ -14,6 +14,7 @@ import typst
 from apps.invoices import documents
 from apps.invoices.documents import (
     TEMPLATES,
+    breakable,
     group_iban,
     invoice_view,
     render_invoice,
@@ -291,6 +292,17 @@ def test_fonts_come_with_their_licence():
 )
 def test_long_order_references_keep_both_ends(text, short):
     assert shorten(text) == short
+
+
+def test_only_words_too_long_for_their_place_may_break():
+    assert breakable("x" * 60).split("\u200b") == ["x" * 26, "x" * 26, "x" * 8]
+    assert breakable("a name of many words that is long but breaks by itself") == (
+        "a name of many words that is long but breaks by itself"
+    )
+
+
+def test_an_unknown_language_is_printed_in_english():
+    assert statement_view(make_statement(language="fr"))["word"] == "Statement of account"
 
 
 def test_iban_is_grouped_unless_masked():

@@ -6,12 +6,16 @@ from datetime import datetime
 from typing import ClassVar
 
 import pghistory
+import pgtrigger
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.errors import Conflict
 from apps.identity.models import COUNTRY, CURRENCY, Advertiser, User
+
+# Receipts, policies and documents name partners, groups and ad spaces by their short names: those stay.
+SLUG_STAYS = pgtrigger.ReadOnly(name="slug_stays", fields=["slug"])
 
 
 class PartnerKind(models.TextChoices):
@@ -39,6 +43,7 @@ class Partner(models.Model):
     class Meta:
         verbose_name = _("partner")
         verbose_name_plural = _("partners")
+        triggers = [SLUG_STAYS]
 
     def __str__(self) -> str:
         return self.name
@@ -80,6 +85,7 @@ class AdSpace(models.Model):
         verbose_name = _("ad space")
         verbose_name_plural = _("ad spaces")
         constraints = [models.UniqueConstraint(fields=["partner", "slug"], name="one_ad_space_per_slug")]
+        triggers = [SLUG_STAYS]
 
     def __str__(self) -> str:
         return self.name
@@ -97,6 +103,7 @@ class PartnerGroup(models.Model):
         verbose_name = _("partner group")
         verbose_name_plural = _("partner groups")
         constraints = [models.UniqueConstraint(fields=["advertiser", "slug"], name="one_partner_group_per_slug")]
+        triggers = [SLUG_STAYS]
 
     def __str__(self) -> str:
         return self.name

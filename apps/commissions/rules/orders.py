@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
-from types import MappingProxyType
 
 from apps.core.money import apportion
 
 DEFAULT_CATEGORY = "DEFAULT"
-NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ class Order:
     country: str | None = None
     device: str | None = None
     coupons: frozenset[str] = frozenset()
-    fields: Mapping[str, str] = NO_FIELDS
+    fields: Mapping[str, str] = field(default_factory=dict)
     on: date | None = None
     flags: tuple[str, ...] = ()
 

@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any
 
 from apps.attribution.rules import Winner
-from apps.commissions.rules.orders import NO_FIELDS, Line, Order
+from apps.commissions.rules.orders import Line, Order
 
 NOTHING: frozenset[Any] = frozenset()
 ROLES = ("initiator", "assist", "closer")
@@ -62,7 +62,7 @@ class When:
     weekday: frozenset[int] = NOTHING
     first_on: date | None = None
     last_on: date | None = None
-    fields: Mapping[str, frozenset[str]] = field(default_factory=lambda: NO_FIELDS)  # type: ignore[assignment, return-value]
+    fields: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

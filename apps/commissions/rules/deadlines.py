@@ -1,0 +1,31 @@
+"""The days of a conversion's life, concrete from the first settlement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from apps.core.periods import month_end
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Until when to decide, when it locks, when it is expected to be paid: days in the advertiser's zone."""
+
+    decide_by: date
+    locks_on: date
+    pays_on: date
+
+
+def deadlines(occurred_on: date, *, decide_days: int, lock_days: int, pay_days: int) -> Deadlines:
+    """Return the days that follow from the day of the conversion.
+
+    Lock: so many days after the last day of the conversion's month; pay: so many days after the last day of the
+    month in which it locks. With 28 and 20: January locks on 28 February and is paid on 20 March, also in a leap year.
+    """
+    locks_on = month_end(occurred_on) + timedelta(days=lock_days)
+    return Deadlines(
+        decide_by=occurred_on + timedelta(days=decide_days),
+        locks_on=locks_on,
+        pays_on=month_end(locks_on) + timedelta(days=pay_days),
+    )

@@ -1,0 +1,194 @@
+"""Why this amount: the compact receipt that is stored, and the long one rendered from it.
+
+The compact receipt names touches, numerators and the rule per line; the order's lines and the plan versions, which
+never change, say the rest. `explain` renders through it too, so a stored receipt and a fresh one are the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Mapping
+from decimal import Decimal
+from hashlib import sha256
+from math import gcd
+from typing import Any
+
+from apps.attribution.rules import Attribution
+from apps.commissions.rules import Order, Plan, Rating
+from apps.commissions.rules.plans import Rule
+from apps.core.money import digits
+
+VERSION = 1
+
+
+def compact(attribution: Attribution, rating: Rating, order: Order, policy_key: Hashable = None) -> dict[str, Any]:
+    """Return what must be stored to render the receipt again, in JSON types if all ids are.
+
+        {"v": 1, "policy": 7, "touches": [["t0", "outside_window"], ["t1"]], "den": 4, "unpaid": [0, 0],
+         "winners": [["blog", 3, 338, 6750, "partner:blog", [0, null]]],
+         "roles": ["blog", [], "blog", 1, 1], "flags": []}
+
+    A touch has its reason where it was dropped; a winner its numerator, cents of commission and of revenue, plan and
+    the place of the rule that decided each line.
+    """
+    roles = attribution.roles
+    return {
+        "v": VERSION,
+        "policy": policy_key,
+        "touches": [
+            [touch.id] if reason is None else [touch.id, reason]
+            for touch, reason in zip(attribution.journey, attribution.reasons, strict=True)
+        ],
+        "den": attribution.denominator,
+        "unpaid": [attribution.unpaid, rating.unpaid_revenue],
+        "winners": [
+            [w.partner, w.numerator, a.commission, a.revenue, a.plan.key, list(a.outcome.picks)]
+            for w, a in zip(attribution.winners, rating.awards, strict=True)
+        ],
+        "roles": [roles.initiator, list(roles.assists), roles.closer, roles.touches, roles.partners],
+        "flags": sorted({*attribution.flags, *order.flags}),
+    }
+
+
+def render(stored: Mapping[str, Any], order: Order, plans: Mapping[Hashable, Plan], currency: str) -> dict[str, Any]:
+    """Return the long receipt in the public format. `plans` are those it names, by their `key`."""
+    places = digits(currency)
+    denominator = stored["den"]
+    unpaid, unpaid_revenue = stored["unpaid"]
+    initiator, assists, closer, touches, partners = stored["roles"]
+    shares, rating = [], []
+    total = 0
+    done: dict[Any, list[dict[str, Any]]] = {}
+    for partner, numerator, commission, revenue, plan_key, picks in stored["winners"]:
+        total += commission
+        shares.append(
+            {
+                "partner": partner,
+                "share": fraction(numerator, denominator),
+                "revenue": major(revenue, places),
+                "commission": major(commission, places),
+            }
+        )
+        known = (plan_key, *picks)
+        rows = done.get(known)
+        if rows is None:
+            rows = done[known] = rating_rows(plans[plan_key], picks, order, places)
+        rating += [{"partner": partner, **row} for row in rows]
+    return {
+        "touches": [
+            {"id": t[0], "kept": True} if len(t) == 1 else {"id": t[0], "kept": False, "reason": t[1]}
+            for t in stored["touches"]
+        ],
+        "shares": shares,
+        "unpaid_share": fraction(unpaid, denominator),
+        "unpaid_revenue": major(unpaid_revenue, places),
+        "commission": major(total, places),
+        "revenue": major(order.net, places),
+        "currency": currency,
+        "roles": {
+            "initiator": initiator,
+            "assists": list(assists),
+            "closer": closer,
+            "touches": touches,
+            "partners": partners,
+        },
+        "flags": list(stored["flags"]),
+        "rating": rating,
+    }
+
+
+def rating_rows(plan: Plan, picks: list[int | None], order: Order, places: int) -> list[dict[str, Any]]:
+    """Return a row per line, and a row ORDER where `per_order`, minimum or maximum add or take something."""
+    rates = plan.rates.get(places)
+    if rates is None:
+        rates = plan.rates[places] = tuple(rate_text(rule, places) for rule in plan.rules)
+    names = [rule.name for rule in plan.rules]
+    point = plan.places + places
+    rows: list[dict[str, Any]] = []
+    earned = 0
+    for line, pick in zip(order.lines, picks, strict=True):
+        row: dict[str, Any] = {"plan": plan.key, "line": line.label}
+        if pick is None:
+            row |= {"rule": None, "base": major(line.net, places), "rate": None, "exact": "0"}
+        else:
+            rule = plan.ready[pick]
+            base = rule.base(line)
+            amount = base * rule.rate + rule.per_line + rule.per_unit * line.quantity
+            earned += amount
+            row["rule"] = names[pick]
+            row["base"] = major(base, places)
+            row["rate"] = rates[pick]
+            row["exact"] = plain(amount, point)
+        tried = names[:pick]
+        if tried:
+            row["tried"] = tried
+        rows.append(row)
+    beside = (plan.total(earned) if order.lines else 0) - earned
+    if beside or plan.per_order:
+        rows.append(
+            {
+                "plan": plan.key,
+                "line": "ORDER",
+                "rule": None,
+                "base": major(order.net, places),
+                "rate": f"{fixed_text(plan.per_order, places)} per order" if plan.per_order else None,
+                "exact": plain(beside, point),
+            }
+        )
+    return rows
+
+
+def rate_text(rule: Rule, places: int) -> str:
+    """Return a rule's rate in words: `5 %`, `5 % of gross`, `0.50 per unit`, or several joined by ` + `."""
+    pay = rule.pay
+    parts = []
+    if pay.percent is not None:
+        parts.append(f"{trimmed(f'{pay.percent:f}')} %" + (f" of {pay.of}" if pay.of != "net" else ""))
+    for amount, unit in ((pay.per_line, "line"), (pay.per_unit, "unit")):
+        if amount:
+            parts.append(f"{fixed_text(amount, places)} per {unit}")
+    return " + ".join(parts) or "0"
+
+
+def fixed_text(amount: int | Decimal, places: int) -> str:
+    """Return minor units, perhaps broken ones, in major units."""
+    return major(amount, places) if isinstance(amount, int) else f"{amount.scaleb(-places):f}"
+
+
+def major(minor: int, places: int) -> str:
+    """Return minor units as a plain decimal string: 338 of EUR is `3.38`."""
+    if places == 0:
+        return str(minor)
+    scale = 10**places
+    whole, part = divmod(abs(minor), scale)
+    return f"{'-' if minor < 0 else ''}{whole}.{part:0{places}d}"
+
+
+def plain(value: int, places: int) -> str:
+    """Return value / 10^places without trailing zeros."""
+    return trimmed(major(value, places))
+
+
+def trimmed(text: str) -> str:
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def fraction(numerator: int, denominator: int) -> str:
+    """Return a share in lowest terms: `3/4`, `1`, `0`."""
+    common = gcd(numerator, denominator)
+    below = denominator // common
+    return f"{numerator // common}/{below}" if below != 1 else str(numerator // common)
+
+
+encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str).encode
+
+
+def canonical_bytes(receipt: Mapping[str, Any]) -> bytes:
+    """Return a receipt as UTF-8 JSON with sorted keys and no spaces; ids that JSON does not know become strings."""
+    return encode(receipt).encode()
+
+
+def seal(stored: Mapping[str, Any], order: Order, plans: Mapping[Hashable, Plan], currency: str) -> dict[str, Any]:
+    """Return the compact receipt with the SHA-256 of its long rendering as `hash`."""
+    bare = {key: value for key, value in stored.items() if key != "hash"}
+    return {**bare, "hash": sha256(canonical_bytes(render(bare, order, plans, currency))).hexdigest()}

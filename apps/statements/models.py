@@ -95,3 +95,27 @@ class StatementLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.order_ref} {self.amount_minor}"
+
+
+class ClosedPeriod(models.Model):
+    """A period whose statements are all issued: closing it again finds this row and does nothing."""
+
+    advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="closed_periods")
+    period = DateRangeField(_("period"))
+    closed_at = models.DateTimeField(_("closed"))
+    closed_by = models.CharField(_("closed by"), max_length=200)
+    statement_count = models.PositiveIntegerField(_("statements"))
+
+    class Meta:
+        verbose_name = _("closed period")
+        verbose_name_plural = _("closed periods")
+        ordering = ["-period"]
+        constraints = [
+            ExclusionConstraint(
+                name="closed_periods_do_not_overlap",
+                expressions=[("advertiser", RangeOperators.EQUAL), ("period", RangeOperators.OVERLAPS)],
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.advertiser} {self.period.lower:%Y-%m}"

@@ -67,8 +67,8 @@ def test_state_of_a_user_stays_in_the_checkout():
 
 
 def test_state_of_root_is_outside_private_homes_and_differs_by_checkout():
-    one = dev.state_folder(Path("/root/one"), 0, Path("/var/tmp"))
-    two = dev.state_folder(Path("/root/two"), 0, Path("/var/tmp"))
+    one = dev.state_folder(Path("/private/one"), 0, Path("/var/tmp"))
+    two = dev.state_folder(Path("/private/two"), 0, Path("/var/tmp"))
     assert one.parent == two.parent == Path("/var/tmp")
     assert one != two
     assert one.name.startswith("tributary-")

@@ -1,0 +1,123 @@
+"""`GET|POST /s/<campaign>`: the shop's server tells of a conversion."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import InterfaceError, OperationalError
+
+from apps.campaigns.models import Campaign
+from apps.collector.floods import Flood
+from apps.collector.http import Answer, BodyTooLarge, Receive, Request, as_json, not_allowed, read_body
+from apps.collector.threads import DatabaseThreads
+from apps.core.errors import Conflict, Invalid, NotFound, Refusal
+from apps.pipeline.services.receiving import receive_conversion
+from apps.tracking.rules.conversions import read_conversion
+from apps.tracking.rules.fields import InvalidBody, gather, read_json, read_pairs
+from apps.tracking.rules.signatures import body_digest, check_signature
+from apps.tracking.selectors import terms_of
+from apps.tracking.services import record_rejection
+
+logger = logging.getLogger(__name__)
+
+STATUS = {NotFound: 404, Conflict: 409, Invalid: 422}
+FORM, JSON = "application/x-www-form-urlencoded", "application/json"
+
+
+class UnknownCampaign(NotFound):
+    code = "unknown_campaign"
+    message = "There is no campaign of this name."
+
+
+@dataclass(slots=True)
+class Call:
+    """What was sent: the parameters that are signed, and the fields that are read."""
+
+    pairs: list[tuple[str, str]] = field(default_factory=list)
+    fields: dict[str, object] = field(default_factory=dict)
+
+
+class Conversions:
+    def __init__(self, threads: DatabaseThreads, clock: Callable[[], datetime]) -> None:
+        self._threads, self._clock = threads, clock
+        self._flood = Flood()
+
+    async def answer(self, request: Request, slug: str, receive: Receive) -> Answer:
+        if request.method not in {"GET", "POST"}:
+            return not_allowed("GET", "POST")
+        try:
+            body = await read_body(receive) if request.method == "POST" else b""
+        except BodyTooLarge:
+            return _refused(413, "payload_too_large", "A call has at most 256 KB.")
+        try:
+            return await self._threads.run(self._take, request, slug, body)
+        except (OperationalError, InterfaceError):
+            logger.exception("a conversion for %s is not stored: the database is away", slug)
+            headers = {"retry-after": "5"}
+            return _refused(503, "unavailable", "Nothing is stored: send the same call again.", **headers)
+        except Exception:
+            logger.exception("a conversion for %s is not stored", slug)
+            return _refused(500, "internal_error", "Nothing is stored, by a fault of ours.")
+
+    def _take(self, request: Request, slug: str, body: bytes) -> Answer:
+        now = self._clock()
+        call = Call()
+        campaign = Campaign.objects.filter(slug=slug).first() if slug.isascii() and len(slug) <= 80 else None
+        try:
+            _read(call, request, body)
+            if campaign is None:
+                raise UnknownCampaign
+            return _store(campaign, call, now)
+        except Refusal as refusal:
+            if campaign is not None or self._flood.lets_in(request.source):
+                record_rejection(
+                    advertiser=campaign.advertiser_id if campaign else None,
+                    campaign=campaign,
+                    door="s2s",
+                    refusal=refusal,
+                    payload={"campaign": slug, **call.fields},
+                    now=now,
+                )
+            status = next((number for kind, number in STATUS.items() if isinstance(refusal, kind)), 400)
+            return _refused(status, refusal.code, refusal.message, refusal.path, refusal.details)
+
+
+def _read(call: Call, request: Request, body: bytes) -> None:
+    """Fill a call from its query and body as far as they can be read. Raises InvalidBody, InvalidField."""
+    call.pairs = read_pairs(request.query)
+    call.fields = gather(call.pairs)
+    media_type = request.headers.get("content-type", FORM).partition(";")[0].strip().lower()
+    if not body:
+        return
+    if media_type == JSON:
+        content = read_json(body)
+        call.fields = gather(call.pairs, content)
+        call.pairs.append(body_digest(body))
+    elif media_type == FORM:
+        call.pairs += read_pairs(body.decode("utf-8", "replace"))
+        call.fields = gather(call.pairs)
+    else:
+        raise InvalidBody(f"Send {FORM} or {JSON}, not {media_type[:60]}.")
+
+
+def _store(campaign: Campaign, call: Call, now: datetime) -> Answer:
+    secrets = (campaign.secret, campaign.previous_secret)
+    check_signature(call.pairs, secrets=secrets, required=campaign.signature_required, now=now)
+    fact = read_conversion(call.fields, terms=terms_of(campaign), now=now)
+    received = receive_conversion(campaign=campaign, fact=fact, now=now)
+    content: dict[str, object] = {"ok": True, "id": str(received.id), "status": received.status}
+    if fact.forged_clicks:
+        content["ignored"] = ["forged_click"]
+    return as_json(201 if received.created else 200, content)
+
+
+def _refused(
+    status: int, code: str, message: str, path: str = "", details: Mapping[str, object] | None = None, **headers: str
+) -> Answer:
+    content: dict[str, object] = {"ok": False, "code": code, "message": message}
+    if path:
+        content["field"] = path
+    return as_json(status, {**content, **(details or {})}, **headers)

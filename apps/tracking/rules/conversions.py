@@ -1,0 +1,149 @@
+"""Read a conversion from the fields of a call, into a fact that can be stored or a refusal with its code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from uuid import UUID
+
+from apps.core.errors import Invalid
+from apps.core.money import digits
+from apps.tracking.rules.basket import LineFact, read_amount, read_lines
+from apps.tracking.rules.clicks import read_click
+from apps.tracking.rules.fields import InvalidField, MissingField, flag_of, moment_of, text_of, texts_of
+
+GOAL = re.compile(r"[A-Z0-9_-]{1,40}")
+MOST_CLICKS = 50
+MOST_COUPONS = 20
+
+
+class ForgedClick(Invalid):
+    code = "forged_click"
+    message = "The click id is not one that this campaign gave out, and nothing else says who brought the sale."
+
+
+class CurrencyNotAccepted(Invalid):
+    code = "currency_not_accepted"
+    message = "The campaign does not take conversions in this currency."
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a campaign takes: its id, its currencies, and the keys its click ids are signed with."""
+
+    campaign_id: int
+    currencies: tuple[str, ...]
+    click_keys: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionFact:
+    """A conversion as the shop tells it; amounts in minor units of `currency`.
+
+    `amount_minor` is after the order discount `discount_minor`, net of VAT and shipping. Without
+    `occurred_at` the conversion happened when it was told. `forged_clicks` counts click ids left out.
+    """
+
+    goal: str
+    order_ref: str
+    amount_minor: int
+    currency: str
+    discount_minor: int = 0
+    occurred_at: datetime | None = None
+    click_ids: tuple[UUID, ...] = ()
+    coupons: tuple[str, ...] = ()
+    lines: tuple[LineFact, ...] = ()
+    new_customer: bool | None = None
+    country: str = ""
+    is_test: bool = False
+    forged_clicks: int = 0
+
+    def content_hash(self, campaign_id: int) -> str:
+        """Return what tells an exact repeat from other content: SHA-256 over the campaign and every field."""
+        content = {**asdict(self), "campaign_id": campaign_id}
+        del content["forged_clicks"]
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_conversion(fields: Mapping[str, object], *, terms: Terms, now: datetime) -> ConversionFact:
+    """Read a conversion's fields; names the campaign does not know are left alone.
+
+    Raises MissingField, InvalidField, InvalidTime, InvalidAmount, InvalidCurrency, InvalidLines,
+    CurrencyNotAccepted, and ForgedClick where every click id is forged and there is no coupon either.
+    """
+    goal = (text_of(fields, "goal", 40) or "SALE").upper()
+    if not GOAL.fullmatch(goal):
+        raise InvalidField("`goal` is made of letters, digits, - and _.", path="goal")
+    tokens = texts_of(fields, "tclid", longest=200, most=MOST_CLICKS)
+    read = [read_click(token, terms.campaign_id, terms.click_keys) for token in tokens]
+    click_ids = tuple(dict.fromkeys(id_ for id_ in read if id_ is not None))
+    coupons = texts_of(fields, "coupon", longest=80, most=MOST_COUPONS)
+    if tokens and not click_ids and not coupons:
+        raise ForgedClick(path="tclid")
+    order_ref = text_of(fields, "order_ref", 120)
+    if not order_ref and not click_ids:
+        raise MissingField("`order_ref` is needed where no click id stands for the order.", path="order_ref")
+    currency = _currency(fields, terms.currencies)
+    lines = read_lines(fields, currency)
+    discount = _amount(fields, "discount", currency) or 0
+    return ConversionFact(
+        goal=goal,
+        order_ref=order_ref or _first_valid(tokens, read),
+        amount_minor=_total(fields, goal, currency, lines, discount),
+        currency=currency,
+        discount_minor=discount,
+        occurred_at=moment_of(fields, "occurred_at", now),
+        click_ids=click_ids,
+        coupons=coupons,
+        lines=lines,
+        new_customer=flag_of(fields, "new_customer"),
+        country=_country(fields),
+        is_test=bool(flag_of(fields, "test")),
+        forged_clicks=read.count(None),
+    )
+
+
+def _first_valid(tokens: Sequence[str], read: Sequence[UUID | None]) -> str:
+    return next(token for token, id_ in zip(tokens, read, strict=True) if id_ is not None)
+
+
+def _currency(fields: Mapping[str, object], accepted: Sequence[str]) -> str:
+    """Return the call's currency, or the campaign's where it has only one."""
+    currency = text_of(fields, "currency", 3)
+    if not currency:
+        if len(accepted) != 1:
+            raise MissingField(f"`currency` is needed: {', '.join(accepted)}.", path="currency")
+        return accepted[0]
+    digits(currency)
+    if currency not in accepted:
+        raise CurrencyNotAccepted(f"The campaign takes {', '.join(accepted)}.", path="currency")
+    return currency
+
+
+def _amount(fields: Mapping[str, object], name: str, currency: str) -> int | None:
+    text = text_of(fields, name, 40)
+    return read_amount(text, currency, name) if text else None
+
+
+def _total(fields: Mapping[str, object], goal: str, currency: str, lines: Sequence[LineFact], discount: int) -> int:
+    """Return the amount sent, else what the lines come to; a sale has one of the two, other goals may have none."""
+    amount = _amount(fields, "amount", currency)
+    if amount is not None:
+        return amount
+    if lines:
+        return max(0, sum(line.quantity * line.unit_price_minor for line in lines) - discount)
+    if goal == "SALE":
+        raise MissingField("A sale has an `amount`, `lines` or `parts`.", path="amount")
+    return 0
+
+
+def _country(fields: Mapping[str, object]) -> str:
+    country = text_of(fields, "country", 2).upper()
+    if country and not (len(country) == 2 and country.isascii() and country.isalpha()):
+        raise InvalidField("`country` is an ISO 3166 code of two letters.", path="country")
+    return country

@@ -1,0 +1,69 @@
+"""Reads of what the web's calls need to know before they can become facts."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from apps.campaigns.models import Campaign, CampaignState, EnrollmentState, TrackingLink
+from apps.partners.models import Partnership, PartnershipState
+from apps.tracking.rules.addresses import allowed_address, safe_address
+from apps.tracking.rules.clicks import derive_key
+from apps.tracking.rules.conversions import Terms
+from apps.tracking.rules.links import LinkTarget, channel_of
+
+PUBLISHED = {CampaignState.RUNNING, CampaignState.PAUSED}
+
+
+def click_keys() -> tuple[bytes, ...]:
+    """Return the keys of click ids, the signing one first; SECRET_KEY_FALLBACKS keeps old ones valid."""
+    return tuple(derive_key(secret) for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))
+
+
+def terms_of(campaign: Campaign) -> Terms:
+    """Return what a campaign takes of a conversion."""
+    return Terms(campaign_id=campaign.pk, currencies=tuple(campaign.currencies), click_keys=click_keys())
+
+
+def link_target(code: str) -> LinkTarget | None:
+    """Return where a link leads and whose it is, or None where there is no such link.
+
+    A link's own page outside the campaign's hosts gives way to the campaign's landing page.
+    """
+    link = (
+        TrackingLink.objects.filter(code=code)
+        .select_related("enrollment__campaign", "enrollment__partner")
+        .only(
+            *("code", "advertiser_id", "landing_url", "sub1", "sub2", "sub3", "is_active"),
+            *(f"enrollment__{name}" for name in ("state", "campaign_id", "partner_id", "ad_space_id")),
+            *(f"enrollment__campaign__{name}" for name in ("state", "landing_url", "hosts", "starts_at", "ends_at")),
+            "enrollment__partner__kind",
+        )
+        .first()
+    )
+    if link is None:
+        return None
+    enrollment, campaign = link.enrollment, link.enrollment.campaign
+    home = safe_address(campaign.landing_url)
+    if home is None:
+        return None
+    own = allowed_address(link.landing_url, landing=home, hosts=campaign.hosts) if link.landing_url else None
+    return LinkTarget(
+        link_id=link.pk,
+        advertiser_id=link.advertiser_id,
+        campaign_id=campaign.pk,
+        partner_id=enrollment.partner_id,
+        ad_space_id=enrollment.ad_space_id,
+        channel=channel_of(enrollment.partner.kind),
+        landing=own or home,
+        home=home,
+        hosts=tuple(campaign.hosts),
+        subs=(link.sub1, link.sub2, link.sub3),
+        is_active=link.is_active,
+        is_enrolled=enrollment.state == EnrollmentState.ACTIVE,
+        is_partner=Partnership.objects.filter(
+            advertiser_id=link.advertiser_id, partner_id=enrollment.partner_id, state=PartnershipState.ACTIVE
+        ).exists(),
+        is_published=campaign.state in PUBLISHED,
+        starts_at=campaign.starts_at,
+        ends_at=campaign.ends_at,
+    )

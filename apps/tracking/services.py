@@ -1,0 +1,137 @@
+"""Store what the web tells: conversions once each, and refused calls with their reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from apps.campaigns.models import Campaign
+from apps.core.errors import Conflict, Refusal
+from apps.core.ids import uuid7
+from apps.identity.models import Advertiser
+from apps.tracking.models import Conversion, ConversionLine, RejectedEvent
+from apps.tracking.rules.conversions import ConversionFact
+
+PAYLOAD_FIELDS = 60
+PAYLOAD_TEXT = 300
+PERSONAL = {"customer_id", "email", "email_sha256", "phone", "name", "address", "ip"}
+
+
+class OrderRefConflict(Conflict):
+    code = "order_ref_conflict"
+    message = "The order is already recorded with other content."
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A conversion's id, and whether this call wrote it (else it is an exact repeat)."""
+
+    id: UUID
+    created: bool
+
+
+@transaction.atomic
+def record_conversion(*, campaign: Campaign, fact: ConversionFact, now: datetime, source: str = "s2s") -> Recorded:
+    """Store a conversion and its lines, or find the same one stored before.
+
+    The natural key is advertiser, goal and order number: of two calls at once the database lets one write,
+    the other waits and sees it. Raises OrderRefConflict where the key is there with other content.
+    """
+    content_hash = fact.content_hash(campaign.pk)
+    id_ = uuid7(now)
+    Conversion.objects.bulk_create(
+        [
+            Conversion(
+                id=id_,
+                advertiser_id=campaign.advertiser_id,
+                campaign=campaign,
+                goal=fact.goal,
+                order_ref=fact.order_ref,
+                occurred_at=fact.occurred_at or now,
+                recorded_at=now,
+                amount_minor=fact.amount_minor,
+                discount_minor=fact.discount_minor,
+                currency=fact.currency,
+                click_ids=list(fact.click_ids),
+                coupons=list(fact.coupons),
+                new_customer=fact.new_customer,
+                country=fact.country,
+                is_test=fact.is_test,
+                source=source,
+                content_hash=content_hash,
+            )
+        ],
+        ignore_conflicts=True,
+    )
+    stored_id, stored_hash = Conversion.objects.values_list("id", "content_hash").get(
+        advertiser_id=campaign.advertiser_id, goal=fact.goal, order_ref=fact.order_ref
+    )
+    if stored_id != id_:
+        if stored_hash != content_hash:
+            raise OrderRefConflict(
+                f"Order {fact.order_ref} is already recorded with other content.",
+                path="order_ref",
+                conversion_id=str(stored_id),
+            )
+        return Recorded(stored_id, created=False)
+    ConversionLine.objects.bulk_create(
+        ConversionLine(
+            advertiser_id=campaign.advertiser_id,
+            conversion_id=id_,
+            position=position,
+            sku=line.sku,
+            name=line.name,
+            category=line.category,
+            shop_category=line.shop_category,
+            quantity=line.quantity,
+            unit_price_minor=line.unit_price_minor,
+        )
+        for position, line in enumerate(fact.lines, 1)
+    )
+    return Recorded(id_, created=True)
+
+
+def record_rejection(
+    *,
+    advertiser: Advertiser | int | None,
+    campaign: Campaign | int | None,
+    door: str,
+    refusal: Refusal,
+    payload: Mapping[str, object],
+    now: datetime,
+) -> RejectedEvent:
+    """Keep a refused call for the shop's developer: its code, and its fields cut short and without personal data."""
+    return RejectedEvent.objects.create(
+        advertiser_id=getattr(advertiser, "pk", advertiser),
+        campaign_id=getattr(campaign, "pk", campaign),
+        at=now,
+        door=door,
+        code=refusal.code,
+        message=refusal.message[:300],
+        payload=_presentable(payload),
+    )
+
+
+def _presentable(payload: Mapping[str, object]) -> dict[str, object]:
+    fields = list(payload.items())
+    shown = {
+        _storable(name[:80]): "…" if name.lower() in PERSONAL else _cut(value)
+        for name, value in fields[:PAYLOAD_FIELDS]
+    }
+    return shown if len(fields) <= PAYLOAD_FIELDS else {**shown, "…": f"{len(fields) - PAYLOAD_FIELDS} more"}
+
+
+def _cut(value: object) -> object:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        value = ", ".join(str(item) for item in value[:20])
+    text = value if isinstance(value, str) else str(value)
+    return _storable(text if len(text) <= PAYLOAD_TEXT else f"{text[:PAYLOAD_TEXT]}…")
+
+
+def _storable(text: str) -> str:
+    """Return a text that PostgreSQL's JSON takes: without NUL and halves of surrogate pairs."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()

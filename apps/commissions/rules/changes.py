@@ -45,7 +45,7 @@ def reduce_lines(order: Order, quantities: Mapping[int, int]) -> Order:
     """
     reduced_lines = [reduced(line, quantities.get(place)) for place, line in enumerate(order.lines)]
     lines = tuple(line for line in reduced_lines if line is not None)
-    return replace(order, lines=lines, net=sum(line.net for line in lines))
+    return replace(order, lines=lines, net=max(0, sum(line.net for line in lines)))
 
 
 def reduced(line: Line, quantity: int | None) -> Line | None:

@@ -51,8 +51,9 @@ def approve_conversions(
 ) -> DecisionResult:
     """Approve pending or held conversions and owe their commissions to the partners.
 
-    Each chunk is one transaction. Rows of another advertiser, or decided otherwise already, are reported as refused;
-    so are rows with facts that are still being settled; rows approved before are neither moved nor refused. A single refused conversion raises ConversionAlreadyDecided.
+    Each chunk is one transaction. Rows of another advertiser, decided otherwise already, or with facts still to be
+    settled are reported as refused; rows approved before are neither moved nor refused. A single refused conversion
+    raises ConversionAlreadyDecided.
     """
     return _in_chunks(advertiser, conversion_ids, DecisionState.APPROVED, "", note, actor, now)
 

@@ -1,0 +1,280 @@
+"""What decides the conversions of a campaign: its policy, plans, codes and partners, loaded once per batch."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from operator import itemgetter
+from zoneinfo import ZoneInfo
+
+from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
+
+from apps.attribution.models import PolicyVersion
+from apps.attribution.rules import CouponGrant, Policy, Touch, code_key
+from apps.campaigns.models import Campaign, Coupon, EnrollmentPeriod
+from apps.commissions.models import PlanAssignment, PlanVersion
+from apps.commissions.rules import Plan
+from apps.core.errors import Conflict
+from apps.core.money import Money
+from apps.journeys.selectors import Candidate
+from apps.partners.models import Partner, Partnership, PartnershipState
+from apps.pipeline.rules.document import Context, read_plan, read_policy
+
+EVER, FOREVER = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class NoPolicy(Conflict):
+    code = "no_policy"
+    message = "The campaign has no attribution policy that applies at the conversion's time."
+
+
+class NoPlanYet(Conflict):
+    code = "no_plan"
+    message = "The campaign has no commission plan that applies at the conversion's time."
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An ad space as the rules see it: names, category, group, and when it was enrolled."""
+
+    ad_space: str
+    category: str
+    group: str | None
+    blocked: bool
+    periods: tuple[tuple[datetime, datetime], ...]
+
+
+@dataclass(slots=True)
+class CampaignSettings:
+    """Everything of one campaign that settling asks, by short names; versions are chosen by the conversion's time."""
+
+    campaign: Campaign
+    zone: ZoneInfo
+    currency: str
+    policies: list[tuple[datetime, PolicyVersion]]
+    plan_versions: Mapping[int, list[tuple[datetime, PlanVersion]]]
+    assignments: list[tuple[str, int, datetime, datetime]]
+    grants: Mapping[str, CouponGrant]
+    standings: Mapping[int, Standing]
+    slugs: Mapping[int, str]
+    partner_ids: Mapping[str, int]
+    ad_space_ids: Mapping[str, int]
+    boundaries: list[datetime] = field(default_factory=list)
+    _plans: dict[int, dict[str, tuple[PlanVersion, Plan]]] = field(default_factory=dict)
+
+    def policy_at(self, moment: datetime) -> tuple[PolicyVersion, Policy]:
+        """Return the version whose start is the latest at or before a moment. Raises NoPolicy."""
+        place = bisect_right(self.policies, moment, key=itemgetter(0))
+        if not place:
+            raise NoPolicy
+        version = self.policies[place - 1][1]
+        return version, parsed_policy(version)
+
+    def plans_at(self, moment: datetime) -> dict[str, tuple[PlanVersion, Plan]]:
+        """Return the plan versions that hold at a moment by their key (`default`, `partner:…`). Raises NoPlanYet."""
+        segment = bisect_right(self.boundaries, moment)
+        found = self._plans.get(segment)
+        if found is None:
+            found = self._plans[segment] = self._find_plans(moment)
+        if "default" not in found:
+            raise NoPlanYet
+        return found
+
+    def _find_plans(self, moment: datetime) -> dict[str, tuple[PlanVersion, Plan]]:
+        found = {}
+        for key, plan_id, start, end in self.assignments:
+            versions = self.plan_versions.get(plan_id, [])
+            place = bisect_right(versions, moment, key=itemgetter(0))
+            if start <= moment < end and place:
+                version = versions[place - 1][1]
+                found[key] = (version, parsed_plan(version, key))
+        return found
+
+    def touch_of(self, candidate: Candidate) -> Touch:
+        """Return a candidate as the rules see it, with the reason that makes it ineligible."""
+        standing = self.standings.get(candidate.ad_space_id) if candidate.ad_space_id is not None else None
+        partner_id = candidate.partner_id
+        return Touch(
+            id=str(candidate.id),
+            kind=candidate.kind,
+            at=candidate.at,
+            channel=candidate.channel,
+            channel_class=candidate.channel_class,
+            device=candidate.device or None,
+            partner=None if partner_id is None else self.slugs.get(partner_id, f"partner-{partner_id}"),
+            partner_group=standing.group if standing else None,
+            ad_space=standing.ad_space if standing else None,
+            ad_space_category=standing.category if standing else None,
+            goal=candidate.goal or None,
+            refusal=candidate.refusal or self._refusal(candidate, standing),
+        )
+
+    def _refusal(self, candidate: Candidate, standing: Standing | None) -> str | None:
+        if candidate.partner_id is None:
+            return None
+        if candidate.campaign_id != self.campaign.pk:
+            return "other_campaign"
+        if not self.campaign.runs_at(candidate.at):
+            return "campaign_not_running"
+        if standing is None:
+            return "not_enrolled"
+        if standing.blocked:
+            return "blocked"
+        if not any(start <= candidate.at < end for start, end in standing.periods):
+            return "not_enrolled"
+        return None
+
+
+_PARSED: dict[tuple[str, int, str], Policy | Plan] = {}
+
+
+def parsed_policy(version: PolicyVersion) -> Policy:
+    """Return the rules of a policy version; versions never change, so each is parsed once per process."""
+    place = ("policy", version.pk, "")
+    found = _PARSED.get(place)
+    if not isinstance(found, Policy):
+        found = _PARSED[place] = read_policy(version.settings, "policy")
+    return found
+
+
+def parsed_plan(version: PlanVersion, key: str) -> Plan:
+    """Return the rules of a plan version under the key it is assigned by; parsed once per process."""
+    place = ("plan", version.pk, key)
+    found = _PARSED.get(place)
+    if not isinstance(found, Plan):
+        context = Context(version.currency, None, frozenset(), frozenset())
+        found = _PARSED[place] = read_plan(plan_document(version), "plan", key, context)
+    return found
+
+
+def plan_document(version: PlanVersion) -> dict[str, object]:
+    """Return a plan version in the test bench's format."""
+
+    def amount(minor: int | None) -> str | None:
+        return None if minor is None else str(Money(minor, version.currency))
+
+    return {
+        "rules": [{"name": rule.name, "when": rule.when, "pay": rule.pay} for rule in version.rules.all()],
+        "per_order": amount(version.per_order_minor),
+        "minimum": amount(version.minimum_minor),
+        "maximum": amount(version.maximum_minor),
+    }
+
+
+def load_settings(campaign_ids: Collection[int]) -> dict[int, CampaignSettings]:
+    """Return the settings of campaigns by their id; a constant number of queries however many there are."""
+    campaigns = Campaign.objects.select_related("advertiser").in_bulk(list(campaign_ids))
+    policies, plans = _policy_versions(campaigns), _plan_versions(campaigns)
+    coupons = list(Coupon.objects.filter(campaign__in=campaigns).select_related("partner"))
+    standings, slugs = _standings(campaigns), dict(Partner.objects.values_list("pk", "slug"))
+    assignments = _assignments(campaigns)
+    return {
+        pk: CampaignSettings(
+            campaign=campaign,
+            zone=campaign.advertiser.zone,
+            currency=campaign.currencies[0],
+            policies=policies[pk],
+            plan_versions=plans[pk],
+            assignments=assignments[pk],
+            grants=_grants([coupon for coupon in coupons if coupon.campaign_id == pk], assignments[pk]),
+            standings=standings[pk],
+            slugs=slugs,
+            partner_ids={slug: partner_id for partner_id, slug in slugs.items()},
+            ad_space_ids={standing.ad_space: ad_space_id for ad_space_id, standing in standings[pk].items()},
+            boundaries=sorted(
+                {start for rows in plans[pk].values() for start, _ in rows}
+                | {edge for _, _, start, end in assignments[pk] for edge in (start, end)}
+            ),
+        )
+        for pk, campaign in campaigns.items()
+    }
+
+
+def _policy_versions(campaigns: Collection[int]) -> dict[int, list[tuple[datetime, PolicyVersion]]]:
+    found = defaultdict(list)
+    versions = PolicyVersion.objects.filter(policy__campaign__in=campaigns).select_related("policy")
+    for version in versions.order_by("starts_at"):
+        found[version.policy.campaign_id].append((version.starts_at, version))
+    return found
+
+
+def _plan_versions(campaigns: Collection[int]) -> dict[int, dict[int, list[tuple[datetime, PlanVersion]]]]:
+    found: dict[int, dict[int, list[tuple[datetime, PlanVersion]]]] = defaultdict(lambda: defaultdict(list))
+    versions = PlanVersion.objects.filter(plan__campaign__in=campaigns).select_related("plan")
+    for version in versions.prefetch_related("rules").order_by("starts_at"):
+        found[version.plan.campaign_id][version.plan_id].append((version.starts_at, version))
+    return found
+
+
+def _assignments(campaigns: Collection[int]) -> dict[int, list[tuple[str, int, datetime, datetime]]]:
+    """Return (key, plan id, start, end) per campaign; the key is what the rules look a plan up by."""
+    found = defaultdict(list)
+    rows = PlanAssignment.objects.filter(campaign__in=campaigns)
+    for row in rows.select_related("ad_space__partner", "partner", "group", "coupon"):
+        start, end = _bounds(row.active)
+        found[row.campaign_id].append((assignment_key(row), row.plan_id, start, end))
+    return found
+
+
+def assignment_key(row: PlanAssignment) -> str:
+    """Return the name under which the rules find an assigned plan: `default`, `partner:<short name>`, …"""
+    if row.ad_space:
+        return f"ad_space:{ad_space_name(row.ad_space.partner.slug, row.ad_space.slug)}"
+    if row.partner:
+        return f"partner:{row.partner.slug}"
+    if row.group:
+        return f"group:{row.group.slug}"
+    return f"coupon:{code_key(row.coupon.code)}" if row.coupon else "default"
+
+
+def ad_space_name(partner: str, ad_space: str) -> str:
+    """Return the name of an ad space in policies, plans and receipts: its own is unique within its partner only."""
+    return f"{partner}/{ad_space}"
+
+
+def _bounds(span: DateTimeTZRange) -> tuple[datetime, datetime]:
+    return span.lower or EVER, span.upper or FOREVER
+
+
+def _grants(coupons: Collection[Coupon], assignments: Collection[tuple]) -> dict[str, CouponGrant]:
+    with_plan = {key for key, *_ in assignments}
+    return {
+        code_key(coupon.code): CouponGrant(
+            partner=coupon.partner.slug if coupon.partner else None,
+            valid_from=coupon.valid_from,
+            valid_to=coupon.valid_to,
+            plan=key if (key := f"coupon:{code_key(coupon.code)}") in with_plan else None,
+        )
+        for coupon in coupons
+    }
+
+
+def _standings(campaigns: Mapping[int, Campaign]) -> dict[int, dict[int, Standing]]:
+    """Return by campaign and ad space how each enrolled ad space stands."""
+    relations = {
+        (row.advertiser_id, row.partner_id): row
+        for row in Partnership.objects.filter(
+            advertiser__in={campaign.advertiser_id for campaign in campaigns.values()}
+        ).select_related("group")
+    }
+    rows = EnrollmentPeriod.objects.filter(enrollment__campaign__in=campaigns)
+    spans: dict[tuple[int, int], list[tuple[datetime, datetime]]] = defaultdict(list)
+    named = {}
+    for row in rows.select_related("enrollment__ad_space__partner"):
+        place = (row.enrollment.campaign_id, row.enrollment.ad_space_id)
+        spans[place].append(_bounds(row.active))
+        named[place] = row.enrollment
+    found: dict[int, dict[int, Standing]] = defaultdict(dict)
+    for (campaign_id, ad_space_id), enrollment in named.items():
+        ad_space, relation = enrollment.ad_space, relations.get((enrollment.advertiser_id, enrollment.partner_id))
+        found[campaign_id][ad_space_id] = Standing(
+            ad_space=ad_space_name(ad_space.partner.slug, ad_space.slug),
+            category=ad_space.category,
+            group=relation.group.slug if relation and relation.group else None,
+            blocked=relation is None or relation.state == PartnershipState.BLOCKED,
+            periods=tuple(sorted(spans[campaign_id, ad_space_id])),
+        )
+    return found

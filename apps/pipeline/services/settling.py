@@ -1,0 +1,321 @@
+"""Settle: gather the journeys, attribute, award."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.db import DataError, IntegrityError, transaction
+from django.db.models import F
+
+from apps.attribution.models import PolicyVersion
+from apps.attribution.rules import Sale, code_key
+from apps.attribution.writing import ShareRow, forget_shares, write_shares
+from apps.commissions.models import Decision, DecisionState, Receipt
+from apps.commissions.rules import Item, Order, basket
+from apps.commissions.rules.deadlines import Deadlines, deadlines
+from apps.commissions.writing import (
+    CommissionRow,
+    DecisionRow,
+    ReceiptRow,
+    forget_results,
+    open_decisions,
+    write_commissions,
+    write_receipts,
+)
+from apps.core.periods import day_of
+from apps.journeys.selectors import Candidate, Wanted, gather_candidates
+from apps.pipeline.rules import Case, Decided, compact, decide, seal
+from apps.pipeline.selectors import CampaignSettings, load_settings
+from apps.tracking.models import Conversion, ConversionLine, Unsettled
+
+BATCH = 1_000
+PARKED_AFTER = 8
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SettleResult:
+    """How many conversions were settled (their results written or found equal), and how many failed."""
+
+    settled: int = 0
+    failed: int = 0
+
+    def __add__(self, other: SettleResult) -> SettleResult:
+        return SettleResult(self.settled + other.settled, self.failed + other.failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """One conversion with all that is to be written for it."""
+
+    conversion: Conversion
+    policy_version: PolicyVersion
+    decided: Decided
+    body: dict[str, Any]
+    sha256: str
+    plan_version_ids: Mapping[str, int]
+    settings: CampaignSettings
+    deadlines: Deadlines
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a run over some conversions found out; `errors` are by conversion id."""
+
+    settled: list[Settled] = field(default_factory=list)
+    errors: dict[UUID, str] = field(default_factory=dict)
+
+
+def settle_conversions(*, conversion_ids: Sequence[UUID], now: datetime) -> SettleResult:
+    """Settle those of the named conversions that wait on the work list; may run twice, at once, or be killed.
+
+    A conversion whose decision has fallen is left as it is. One that cannot be settled keeps its place on the list
+    with the error, is tried again, and is parked after eight tries; it never holds up the others.
+    """
+    result = SettleResult()
+    for start in range(0, len(conversion_ids), BATCH):
+        result += _settle_or_split(list(conversion_ids[start : start + BATCH]), now)
+    return result
+
+
+def settle_waiting(
+    *, now: datetime, limit: int | None = None, progress: Callable[[int], None] = lambda _done: None
+) -> SettleResult:
+    """Settle what waits, oldest first, until nothing is left but what failed or is in other hands.
+
+    `limit` bounds how many are tried; `progress` hears the number settled so far.
+    """
+    total = SettleResult()
+    passed_over: set[UUID] = set()
+    while limit is None or total.settled + total.failed < limit:
+        waiting = Unsettled.objects.filter(parked_at__isnull=True).exclude(pk__in=passed_over)
+        ids = list(waiting.order_by("marked_at", "pk").values_list("pk", flat=True)[:BATCH])
+        if not ids:
+            break
+        total += _settle_or_split(ids, now)
+        passed_over |= set(Unsettled.objects.filter(pk__in=ids).values_list("pk", flat=True))
+        progress(total.settled)
+    return total
+
+
+def _settle_or_split(ids: list[UUID], now: datetime) -> SettleResult:
+    """Settle a batch in one transaction; what the database refuses is found by halving."""
+    try:
+        batch = _settle_batch(ids, now)
+    except (DataError, IntegrityError) as error:
+        if len(ids) == 1:
+            _note_failures({ids[0]: f"{type(error).__name__}: {error}"}, now)
+            return SettleResult(failed=1)
+        middle = len(ids) // 2
+        return _settle_or_split(ids[:middle], now) + _settle_or_split(ids[middle:], now)
+    _note_failures(batch.errors, now)
+    return SettleResult(len(batch.settled), len(batch.errors))
+
+
+@transaction.atomic
+def _settle_batch(ids: list[UUID], now: datetime) -> Batch:
+    claimed = list(
+        Unsettled.objects.select_for_update(skip_locked=True, of=("self",))
+        .filter(conversion_id__in=ids, parked_at__isnull=True)
+        .order_by("conversion_id")
+        .values_list("conversion_id", flat=True)
+    )
+    if not claimed:
+        return Batch()
+    states = dict(
+        Decision.objects.select_for_update()
+        .filter(conversion_id__in=claimed)
+        .order_by("conversion_id")
+        .values_list("conversion_id", "state")
+    )
+    final = {id_ for id_, state in states.items() if state in {DecisionState.APPROVED, DecisionState.REJECTED}}
+    batch = _work_out([id_ for id_ in claimed if id_ not in final])
+    _write(batch.settled, states, now)
+    done = [id_ for id_ in claimed if id_ not in batch.errors]
+    Unsettled.objects.filter(conversion_id__in=done).delete()
+    return batch
+
+
+def _work_out(ids: list[UUID]) -> Batch:
+    """Gather the journeys, attribute, award: what each conversion comes to. Nothing is written."""
+    batch = Batch()
+    conversions = list(Conversion.objects.filter(pk__in=ids))
+    items = _items(ids)
+    settings = load_settings({conversion.campaign_id for conversion in conversions})
+    journeys = gather_candidates([Wanted(conversion.pk, conversion.occurred_at) for conversion in conversions])
+    for conversion in conversions:
+        try:
+            facts = settings[conversion.campaign_id]
+            batch.settled.append(settle_one(conversion, items.get(conversion.pk, ()), journeys[conversion.pk], facts))
+        except Exception as error:
+            logger.exception("conversion %s cannot be settled", conversion.pk)
+            batch.errors[conversion.pk] = f"{getattr(error, 'code', type(error).__name__)}: {error}"
+    return batch
+
+
+def _items(ids: list[UUID]) -> dict[UUID, list[Item]]:
+    found: dict[UUID, list[Item]] = {}
+    rows = ConversionLine.objects.filter(conversion__in=ids).order_by("conversion_id", "position")
+    for row in rows.values_list(
+        "conversion_id", "unit_price_minor", "quantity", "sku", "category", "shop_category", named=False
+    ):
+        found.setdefault(row[0], []).append(Item(row[1], row[2], row[3] or None, row[4], row[5] or None))
+    return found
+
+
+def order_of(conversion: Conversion, items: Sequence[Item], zone: ZoneInfo) -> Order:
+    """Return a conversion as rating sees it; its day is the one in the advertiser's zone."""
+    lines, flags = basket(conversion.amount_minor, conversion.discount_minor, items)
+    return Order(
+        net=sum(line.net for line in lines),
+        lines=lines,
+        goal=conversion.goal,
+        new_customer=conversion.new_customer,
+        country=conversion.country or None,
+        device=conversion.device or None,
+        coupons=frozenset(code_key(code) for code in conversion.coupons),
+        on=day_of(conversion.occurred_at, zone),
+        flags=flags,
+    )
+
+
+def settle_one(
+    conversion: Conversion, items: Sequence[Item], candidates: Sequence[Candidate], settings: CampaignSettings
+) -> Settled:
+    """Return what one conversion comes to, by the versions that hold at its time. Raises NoPolicy, NoPlanYet."""
+    version, policy = settings.policy_at(conversion.occurred_at)
+    plans = settings.plans_at(conversion.occurred_at)
+    order = order_of(conversion, items, settings.zone)
+    case = Case(
+        sale=Sale(conversion.occurred_at, tuple(conversion.coupons)),
+        touches=[settings.touch_of(candidate) for candidate in candidates],
+        policy=policy,
+        grants=settings.grants,
+        order=order,
+        plans={key: plan for key, (_, plan) in plans.items()},
+        currency=conversion.currency,
+    )
+    decided = decide(case)
+    stored = compact(decided.attribution, decided.rating, order, version.pk)
+    body = seal(stored, order, case.plans, conversion.currency)
+    used = {award.plan.key for award in decided.rating.awards}
+    versions = {key: plans[key][0].pk for key in used}
+    advertiser = settings.campaign.advertiser
+    return Settled(
+        conversion=conversion,
+        policy_version=version,
+        decided=decided,
+        body={**body, "plans": versions},
+        sha256=body["hash"],
+        plan_version_ids=versions,
+        settings=settings,
+        deadlines=deadlines(
+            order.on or day_of(conversion.occurred_at, settings.zone),
+            decide_days=advertiser.decide_days,
+            lock_days=advertiser.lock_days,
+            pay_days=advertiser.pay_days,
+        ),
+    )
+
+
+def _write(settled: Sequence[Settled], decided: Collection[UUID], now: datetime) -> None:
+    """Replace the results of pending conversions as a whole; a result that is already there stays as it is."""
+    ids = [row.conversion.pk for row in settled]
+    present = dict(Receipt.objects.filter(pk__in=ids).values_list("pk", "sha256"))
+    changed = [row for row in settled if present.get(row.conversion.pk) != row.sha256]
+    stale = [row.conversion.pk for row in changed if row.conversion.pk in present]
+    if stale:
+        forget_results(stale)
+        forget_shares(stale)
+    shares = [share for row in changed for share in share_rows(row)]
+    ids_of = {(s.conversion_id, s.partner_id): id_ for s, id_ in zip(shares, write_shares(shares), strict=True)}
+    write_commissions([row for one in changed for row in commission_rows(one, ids_of)])
+    write_receipts([receipt_row(row, now) for row in changed])
+    open_decisions([decision_row(row) for row in settled if row.conversion.pk not in decided])
+
+
+def share_rows(row: Settled) -> list[ShareRow]:
+    """Return a row per winner and, where part of the conversion is nobody's, one without partner."""
+    attribution, rating, conversion = row.decided.attribution, row.decided.rating, row.conversion
+    ids, spaces = row.settings.partner_ids, row.settings.ad_space_ids
+    head = (conversion.advertiser_id, conversion.pk)
+    tail = (conversion.currency, row.policy_version.pk)
+    found = [
+        ShareRow(
+            *head,
+            ids[str(winner.partner)],
+            winner.numerator,
+            attribution.denominator,
+            award.revenue,
+            *tail,
+            winner.touch.id if winner.touch else None,
+            spaces.get(winner.touch.ad_space) if winner.touch and winner.touch.ad_space else None,
+        )
+        for winner, award in zip(attribution.winners, rating.awards, strict=True)
+    ]
+    if attribution.unpaid:
+        unpaid = (attribution.unpaid, attribution.denominator, rating.unpaid_revenue)
+        found.append(ShareRow(*head, None, *unpaid, *tail, None, None))
+    return found
+
+
+def commission_rows(row: Settled, share_ids: Mapping[tuple[UUID, int | None], int]) -> list[CommissionRow]:
+    """Return what each winner earns; a test pays nobody."""
+    conversion = row.conversion
+    found = []
+    for award in row.decided.rating.awards:
+        partner_id = row.settings.partner_ids[str(award.partner)]
+        rules = {award.plan.rules[pick].name for pick in award.outcome.picks if pick is not None}
+        found.append(
+            CommissionRow(
+                conversion.advertiser_id,
+                conversion.pk,
+                conversion.campaign_id,
+                partner_id,
+                share_ids[conversion.pk, partner_id],
+                award.commission,
+                conversion.currency,
+                row.plan_version_ids[str(award.plan.key)],
+                ", ".join(sorted(rules))[:120],
+                not conversion.is_test,
+                "test" if conversion.is_test else "",
+                conversion.occurred_at,
+            )
+        )
+    return found
+
+
+def receipt_row(row: Settled, now: datetime) -> ReceiptRow:
+    conversion = row.conversion
+    total = row.decided.rating.commission
+    return ReceiptRow(
+        conversion.advertiser_id,
+        conversion.pk,
+        row.policy_version.pk,
+        total,
+        conversion.currency,
+        row.body,
+        row.sha256,
+        now,
+    )
+
+
+def decision_row(row: Settled) -> DecisionRow:
+    conversion, days = row.conversion, row.deadlines
+    return DecisionRow(
+        conversion.advertiser_id, conversion.pk, conversion.campaign_id, days.decide_by, days.locks_on, days.pays_on
+    )
+
+
+def _note_failures(errors: Mapping[UUID, str], now: datetime) -> None:
+    """Count a try against each row that failed by itself, and park it after the last."""
+    for id_, error in errors.items():
+        rows = Unsettled.objects.filter(pk=id_)
+        rows.update(attempts=F("attempts") + 1, last_error=error[:2000])
+        rows.filter(attempts__gte=PARKED_AFTER).update(parked_at=now)

@@ -1,0 +1,41 @@
+"""The bell: tasks look for waiting rows and make one call each. Everything here may run twice."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.utils import timezone
+
+from apps.identity.models import Advertiser
+from apps.invoices.models import Invoice
+from apps.invoices.services import render_document
+from apps.pipeline.services.deciding import approve_matured
+from apps.pipeline.services.settling import settle_waiting
+from apps.tracking.partitions import make_months_ahead
+
+
+@shared_task
+def settle_unsettled() -> int:
+    """Settle whatever waits; rung by each new fact, and every 30 seconds for what the bell missed."""
+    return settle_waiting(now=timezone.now(), limit=20_000).settled
+
+
+@shared_task
+def settle_approve_matured() -> int:
+    """Approve what has matured undecided, advertiser by advertiser."""
+    now = timezone.now()
+    return sum(approve_matured(advertiser=advertiser, now=now) for advertiser in Advertiser.objects.order_by("pk"))
+
+
+@shared_task
+def bill_render_documents() -> int:
+    """Render the PDFs of issued invoices that have none yet."""
+    waiting = list(Invoice.objects.filter(document__isnull=True).order_by("pk")[:500])
+    for invoice in waiting:
+        render_document(invoice=invoice, now=timezone.now())
+    return len(waiting)
+
+
+@shared_task
+def keep_partitions() -> None:
+    """Keep three months of touchpoint partitions ahead."""
+    make_months_ahead(now=timezone.now())

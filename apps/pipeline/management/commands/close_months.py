@@ -1,0 +1,55 @@
+"""`manage.py close_months`: issue the statements and invoices of one or more months."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from apps.core.actors import SYSTEM
+from apps.core.errors import Refusal
+from apps.core.periods import months_of
+from apps.pipeline.management.commands._arguments import (
+    add_advertiser,
+    first_moment_after,
+    month_argument,
+    named_advertiser,
+)
+from apps.pipeline.services.closing import close_month, issue_invoices
+from apps.pipeline.services.deciding import approve_matured
+
+
+class Command(BaseCommand):
+    help = (
+        "Close months in order: statements, then invoices with their PDFs. Closing a month again changes nothing. "
+        "With --history each month is closed as of the first moment after it, and what has matured by then is "
+        "approved first: that is how an imported past becomes a book."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add_advertiser(parser)
+        parser.add_argument("first", type=month_argument, metavar="FIRST", help="month such as 2025-01")
+        parser.add_argument("last", type=month_argument, metavar="LAST", nargs="?", help="default: FIRST alone")
+        parser.add_argument("--history", action="store_true", help="act as of each month's end")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        advertiser = named_advertiser(options["advertiser"])
+        present = timezone.now()
+        for month in months_of(options["first"], options["last"] or options["first"]):
+            now = first_moment_after(month, advertiser) if options["history"] else present
+            if now > present:
+                raise CommandError(f"{month:%Y-%m} has not ended yet", returncode=2)
+            approved = approve_matured(advertiser=advertiser, now=now) if options["history"] else 0
+            try:
+                closed = close_month(advertiser=advertiser, month=month, actor=SYSTEM, now=now)
+            except Refusal as refusal:
+                raise CommandError(f"{month:%Y-%m}: {refusal.code}: {refusal.message}", returncode=2) from refusal
+            result = issue_invoices(advertiser=advertiser, actor=SYSTEM, now=now)
+            self.stdout.write(
+                f"{month:%Y-%m}: {approved} approved, {closed.statement_count} statements, "
+                f"{len(result.issued)} invoices, {result.without_document} settled without a document, "
+                f"{len(result.blocked)} blocked"
+            )
+            for row in result.blocked:
+                self.stdout.write(f"  {row.statement.partner}: {row.blocked.code}: {row.blocked.message}")

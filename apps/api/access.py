@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
+from apps.core.actors import Actor, ActorKind
 from apps.identity.models import AdvertiserKey
+
+if TYPE_CHECKING:  # the settings of the framework name this module: importing its views here would go in a circle
+    from rest_framework.views import APIView
 
 
 class KeyAuthentication(BaseAuthentication):
@@ -35,6 +38,11 @@ class KeyAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
+
+
+def actor_of(request: Request) -> Actor:
+    """Return who acts: the key of the call, by its public prefix and name."""
+    return Actor(ActorKind.KEY, request.auth.prefix, request.auth.name)
 
 
 class HasScope(BasePermission):

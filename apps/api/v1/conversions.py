@@ -1,0 +1,282 @@
+"""Conversions: told, listed, explained, decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import django_filters
+from django.db.models import BigIntegerField, Case, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum, When
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field, extend_schema_view
+from rest_framework import serializers, viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.api.access import actor_of
+from apps.api.fields import AmountField, LaterAmountField
+from apps.api.idempotency import HEADER, answer_once
+from apps.api.parsing import ExactJSONParser
+from apps.campaigns.models import Campaign
+from apps.commissions.models import Commission, Decision, DecisionState, Reason, is_locked
+from apps.core.errors import Invalid, Refusal
+from apps.core.periods import day_of
+from apps.identity.models import Advertiser, Scope
+from apps.pipeline.receipts import explain_conversion
+from apps.pipeline.services.deciding import approve_conversions, reject_conversions
+from apps.pipeline.services.receiving import receive_conversion
+from apps.tracking.models import Conversion, ConversionLine
+from apps.tracking.rules.conversions import read_conversion
+from apps.tracking.rules.fields import MissingField, text_of
+from apps.tracking.selectors import terms_of
+from apps.tracking.services import record_rejection
+
+LOCKED = "LOCKED"
+STATUSES = [*DecisionState.values, LOCKED]
+
+
+class UnknownCampaign(Invalid):
+    code = "unknown_campaign"
+    message = "There is no campaign of this name."
+
+
+class LineInput(serializers.Serializer):
+    sku = serializers.CharField(max_length=120, required=False)
+    name = serializers.CharField(max_length=200, required=False)
+    category = serializers.CharField(max_length=60, required=False, help_text="Tracking category (margin class).")
+    shop_category = serializers.CharField(max_length=120, required=False)
+    quantity = serializers.IntegerField(min_value=1, required=False)
+    unit_price = serializers.CharField(help_text="Decimal string, before the order's discount.")
+    discount = serializers.CharField(required=False, help_text="The position's own discount.")
+
+
+class ConversionInput(serializers.Serializer):
+    """Describes the body; it is read by the same rules as a server-to-server call."""
+
+    campaign = serializers.CharField(help_text="The campaign's short name.")
+    order_ref = serializers.CharField(max_length=120, required=False, help_text="The shop's order number.")
+    tclid = serializers.ListField(child=serializers.CharField(), required=False, help_text="Click ids.")
+    goal = serializers.CharField(max_length=40, required=False, help_text="Default: SALE.")
+    amount = serializers.CharField(required=False, help_text="Decimal string, after discount, net of VAT: `1083.29`.")
+    currency = serializers.CharField(max_length=3, required=False)
+    discount = serializers.CharField(required=False, help_text="The order discount within `amount`.")
+    lines = LineInput(many=True, required=False)
+    coupon = serializers.ListField(child=serializers.CharField(max_length=80), required=False)
+    new_customer = serializers.BooleanField(required=False)
+    occurred_at = serializers.DateTimeField(required=False, help_text="With its zone. Default: now.")
+    country = serializers.CharField(max_length=2, required=False)
+    test = serializers.BooleanField(required=False)
+
+
+class ConversionTold(serializers.Serializer):
+    ok = serializers.BooleanField()
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=STATUSES)
+
+
+class RejectionInput(serializers.Serializer):
+    reason = serializers.ChoiceField(choices=Reason.choices)
+    note = serializers.CharField(max_length=300, required=False)
+
+
+class LineSerializer(serializers.ModelSerializer):
+    unit_price = AmountField(source="unit_price_minor", currency="conversion.currency")
+
+    class Meta:
+        model = ConversionLine
+        fields = ["position", "sku", "name", "category", "shop_category", "quantity", "unit_price"]
+
+
+class ConversionSerializer(serializers.ModelSerializer):
+    campaign = serializers.CharField(source="campaign.slug", read_only=True)
+    amount = AmountField(source="amount_minor")
+    discount = AmountField(source="discount_minor")
+    test = serializers.BooleanField(source="is_test", read_only=True)
+    status = serializers.SerializerMethodField()
+    reason = serializers.CharField(source="decision.reason", read_only=True, default="")
+    decided_at = serializers.DateTimeField(source="decision.decided_at", read_only=True, default=None)
+    decide_by = serializers.DateField(source="decision.decide_by", read_only=True, default=None)
+    locks_on = serializers.DateField(source="decision.locks_on", read_only=True, default=None)
+    pays_on = serializers.DateField(source="decision.pays_on", read_only=True, default=None)
+    commission = LaterAmountField(source="commission_minor", help_text="Null until the conversion is settled.")
+
+    class Meta:
+        model = Conversion
+        fields = [
+            *("id", "campaign", "goal", "order_ref", "occurred_at", "recorded_at", "amount", "discount", "currency"),
+            *("coupons", "new_customer", "country", "test", "status", "reason", "decided_at", "decide_by"),
+            *("locks_on", "pays_on", "commission"),
+        ]
+
+    @extend_schema_field(serializers.ChoiceField(choices=STATUSES))
+    def get_status(self, conversion: Conversion) -> str:
+        return status_of(getattr(conversion, "decision", None), self.context["today"])
+
+
+class ConversionDetailSerializer(ConversionSerializer):
+    lines = LineSerializer(many=True, read_only=True)
+
+    class Meta(ConversionSerializer.Meta):
+        fields = [*ConversionSerializer.Meta.fields, "lines"]
+
+
+class ConversionFilter(django_filters.FilterSet):
+    campaign = django_filters.CharFilter(field_name="campaign__slug")
+    order_ref = django_filters.CharFilter()
+    goal = django_filters.CharFilter()
+    occurred_from = django_filters.IsoDateTimeFilter(field_name="occurred_at", lookup_expr="gte")
+    occurred_to = django_filters.IsoDateTimeFilter(field_name="occurred_at", lookup_expr="lt", label="excluded itself")
+    status = django_filters.ChoiceFilter(choices=[(name, name) for name in STATUSES], method="filter_status")
+
+    def filter_status(self, queryset: QuerySet[Conversion], name: str, status: str) -> QuerySet[Conversion]:
+        if status == DecisionState.PENDING:
+            return queryset.filter(Q(decision__isnull=True) | Q(decision__state=status))
+        if status not in {DecisionState.APPROVED, LOCKED}:
+            return queryset.filter(decision__state=status)
+        locked = Q(decision__locks_on__lte=today_of(self.request.auth.advertiser))
+        return queryset.filter(locked if status == LOCKED else ~locked, decision__state=DecisionState.APPROVED)
+
+
+def today_of(advertiser: Advertiser) -> date:
+    return day_of(timezone.now(), advertiser.zone)
+
+
+def status_of(decision: Decision | None, today: date) -> str:
+    """Return the one word a machine asks for: the decision's state, or LOCKED."""
+    if decision is None:
+        return DecisionState.PENDING
+    return LOCKED if is_locked(decision, today) else decision.state
+
+
+READ = "Scope: `conversions:read`."
+DECIDE = "Scope: `conversions:decide`. The same decision again changes nothing."
+
+
+@extend_schema_view(
+    list=extend_schema(summary="List conversions", description=READ),
+    retrieve=extend_schema(summary="Show a conversion with its lines", description=READ),
+)
+class ConversionViewSet(viewsets.ReadOnlyModelViewSet):
+    scopes = {
+        "create": Scope.CONVERSIONS_WRITE,
+        "list": Scope.CONVERSIONS_READ,
+        "retrieve": Scope.CONVERSIONS_READ,
+        "receipt": Scope.CONVERSIONS_READ,
+        "approve": Scope.CONVERSIONS_DECIDE,
+        "reject": Scope.CONVERSIONS_DECIDE,
+    }
+    queryset = Conversion.objects.none()
+    parser_classes = [ExactJSONParser]
+    filterset_class = ConversionFilter
+    lookup_value_converter = "uuid"
+
+    def get_serializer_class(self) -> type[serializers.BaseSerializer]:
+        return ConversionSerializer if self.action == "list" else ConversionDetailSerializer
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        context = super().get_serializer_context()
+        auth = getattr(self.request, "auth", None)
+        return {**context, "today": today_of(auth.advertiser)} if auth else context
+
+    def get_queryset(self) -> QuerySet[Conversion]:
+        payable = Commission.objects.filter(conversion=OuterRef("pk"), payable=True).order_by().values("conversion")
+        total = Subquery(payable.annotate(total=Sum("amount_minor")).values("total"), output_field=BigIntegerField())
+        conversions = (
+            Conversion.objects.for_advertiser(self.request.auth.advertiser)
+            .select_related("campaign", "decision")
+            .annotate(commission_minor=Case(When(receipt__isnull=False, then=Coalesce(total, 0))))
+        )
+        if self.action == "list":
+            return conversions
+        lines = ConversionLine.objects.order_by("position").select_related("conversion")
+        return conversions.prefetch_related(Prefetch("lines", lines))
+
+    @extend_schema(
+        summary="Tell of a conversion",
+        description="Scope: `conversions:write`. The natural key is advertiser, goal and `order_ref`: an exact repeat "
+        "is answered 200 with the same id, the same key with other content 409 `order_ref_conflict`. "
+        "Amounts are decimal strings with a point; `1.083,29` and `1,083.29` are 422 `invalid_amount`.",
+        parameters=[HEADER],
+        request=ConversionInput,
+        responses={201: ConversionTold, 200: OpenApiResponse(ConversionTold, description="An exact repeat.")},
+    )
+    def create(self, request: Request) -> Response:
+        advertiser: Advertiser = request.auth.advertiser
+        fields: Mapping[str, object] = request.data
+        campaign = None
+        try:
+            campaign = _campaign(advertiser, fields)
+            return answer_once(request, lambda: _told(campaign, fields))
+        except Refusal as refusal:
+            record_rejection(
+                advertiser=advertiser,
+                campaign=campaign,
+                door="api",
+                refusal=refusal,
+                payload=fields,
+                now=timezone.now(),
+            )
+            raise
+
+    @extend_schema(
+        summary="Explain a conversion", description=f"{READ} The long receipt.", responses=OpenApiTypes.OBJECT
+    )
+    @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])
+    def receipt(self, request: Request, pk: UUID) -> Response:
+        return Response(explain_conversion(self.get_object().pk))
+
+    @extend_schema(
+        summary="Approve a conversion", description=DECIDE, request=None, responses=ConversionDetailSerializer
+    )
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def approve(self, request: Request, pk: UUID) -> Response:
+        approve_conversions(
+            advertiser=request.auth.advertiser,
+            conversion_ids=[self.get_object().pk],
+            actor=actor_of(request),
+            now=timezone.now(),
+        )
+        return Response(self.get_serializer(self.get_object()).data)
+
+    @extend_schema(
+        summary="Reject a conversion",
+        description=DECIDE,
+        request=RejectionInput,
+        responses=ConversionDetailSerializer,
+    )
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def reject(self, request: Request, pk: UUID) -> Response:
+        reject_conversions(
+            advertiser=request.auth.advertiser,
+            conversion_ids=[self.get_object().pk],
+            reason=text_of(request.data, "reason", 20),
+            note=text_of(request.data, "note", 300),
+            actor=actor_of(request),
+            now=timezone.now(),
+        )
+        return Response(self.get_serializer(self.get_object()).data)
+
+
+def _campaign(advertiser: Advertiser, fields: Mapping[str, object]) -> Campaign:
+    slug = text_of(fields, "campaign", 80)
+    if not slug:
+        raise MissingField("`campaign` names the campaign.", path="campaign")
+    campaign = Campaign.objects.for_advertiser(advertiser).filter(slug=slug).first()
+    if campaign is None:
+        raise UnknownCampaign(path="campaign")
+    return campaign
+
+
+def _told(campaign: Campaign, fields: Mapping[str, object]) -> Response:
+    now = timezone.now()
+    fact = read_conversion(fields, terms=terms_of(campaign), now=now)
+    received = receive_conversion(campaign=campaign, fact=fact, now=now, source="api")
+    content: dict[str, object] = {"ok": True, "id": str(received.id), "status": received.status}
+    if fact.forged_clicks:
+        content["ignored"] = ["forged_click"]
+    return Response(content, status=201 if received.created else 200)

@@ -66,9 +66,7 @@ class Adjustment:
     ratio: tuple[int, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        exact = Fraction(self.factor if self.do == "MULTIPLY" else self.percent or 0)
-        if self.do != "MULTIPLY":
-            exact /= 100
+        exact = Fraction(self.factor or 0) if self.do == "MULTIPLY" else Fraction(self.percent or 0) / 100
         object.__setattr__(self, "ratio", (exact.numerator, exact.denominator))
 
 
@@ -134,7 +132,7 @@ class Policy:
         """Return the level a touch stands on, 0 the highest; a channel that no level names is on the first."""
         if self.ad_space_levels and touch.ad_space in self.ad_space_levels:
             return self.ad_space_levels[touch.ad_space]
-        if self.category_levels and touch.ad_space_category in self.category_levels:
+        if touch.ad_space_category is not None and touch.ad_space_category in self.category_levels:
             return self.category_levels[touch.ad_space_category]
         if self.levels:
             return self.channel_levels.get(touch.channel, 0)

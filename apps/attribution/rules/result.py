@@ -21,12 +21,12 @@ class Roles:
 
     def of(self, partner: Party) -> tuple[str, ...]:
         """Return every role a partner has: `initiator`, `assist`, `closer`."""
-        named = (
-            ("initiator", partner == self.initiator),
-            ("assist", partner in self.assists),
-            ("closer", partner == self.closer),
-        )
-        return tuple(role for role, has in named if has)
+        found = ["initiator"] if partner == self.initiator else []
+        if partner in self.assists:
+            found.append("assist")
+        if partner == self.closer:
+            found.append("closer")
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from apps.commissions.rules.orders import Order
 from apps.commissions.rules.plans import Plan, Ready
 from apps.commissions.rules.sharing import share_out
 from apps.core.errors import Invalid
-from apps.core.money import apportion
 
 DEFAULT_PLAN = "default"
 
@@ -119,11 +118,13 @@ def reachable(plan: Plan, order: Order, winner: Winner) -> list[tuple[int, Ready
             if not check(order):
                 break
         else:
-            if rule.winner and not all(check(winner) for check in rule.winner):
-                continue
-            found.append((place, rule))
-            if not rule.line:
-                break
+            for check in rule.winner:
+                if not check(winner):
+                    break
+            else:
+                found.append((place, rule))
+                if not rule.line:
+                    break
     return found
 
 
@@ -157,7 +158,8 @@ def rate(
     if len(winners) == 1 and not unpaid:
         revenues = [order.net, 0]
     else:
-        revenues = apportion(order.net, [*(w.numerator for w in winners), unpaid], [*ranks, len(winners)])
+        parts = [order.net * winner.numerator for winner in winners]
+        revenues = share_out([*parts, order.net * unpaid], whole, [*ranks, len(winners)])
     return Rating(
         tuple(
             Award(winner.partner, commission, revenue, plan, outcome)

@@ -126,7 +126,7 @@ def read_conversion(value: Any, path: str, context: Context) -> tuple[Sale, Orde
             "country": text,
             "device": text,
             "coupons": array_of(text),
-            "lines": array_of(lambda inner, at: read_line(inner, at, context)),
+            "lines": array_of(lambda inner, at: read_line(inner, at, context), most=1000),
         },
         required=("occurred_at",),
     )
@@ -223,7 +223,7 @@ def read_policy(value: Any, path: str) -> Policy:
             "winner_limit": whole(1),
             "budget_neutral": flag,
             "single_touch_role": choice("BOTH", "CLOSER"),
-            "adjustments": array_of(read_adjustment),
+            "adjustments": array_of(read_adjustment, most=50),
         },
         required=("model",),
     )
@@ -355,7 +355,7 @@ def read_plan(value: Any, path: str, key: str, context: Context) -> Plan:
 
 
 def read_rules(value: Any, path: str, context: Context) -> tuple[Rule, ...]:
-    rules = array(value, path, lambda inner, at: read_rule(inner, at, context))
+    rules = array(value, path, lambda inner, at: read_rule(inner, at, context), most=1000)
     return tuple(Rule(**{"name": f"#{place}", **found}) for place, found in enumerate(rules, 1))
 
 

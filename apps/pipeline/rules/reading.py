@@ -65,14 +65,16 @@ def missing(path: str) -> Fault:
     return fault("missing_field", path, "This field is required.")
 
 
-def array(value: Any, path: str, read: Reader) -> list[Any]:
+def array(value: Any, path: str, read: Reader, most: int = 10_000) -> list[Any]:
     if type(value) is not list:
         raise fault("invalid_type", path, "A list is expected.")
+    if len(value) > most:
+        raise fault("out_of_range", path, f"A list of at most {most} is expected.")
     return [read(inner, f"{path}[{place}]") for place, inner in enumerate(value)]
 
 
-def array_of(read: Reader) -> Reader:
-    return lambda value, path: array(value, path, read)
+def array_of(read: Reader, most: int = 10_000) -> Reader:
+    return lambda value, path: array(value, path, read, most)
 
 
 def table(value: Any, path: str, read: Reader) -> dict[str, Any]:

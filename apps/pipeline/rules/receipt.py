@@ -115,13 +115,14 @@ def rating_rows(plan: Plan, picks: list[int | None], order: Order, places: int) 
             base = rule.base(line)
             amount = base * rule.rate + rule.per_line + rule.per_unit * line.quantity
             earned += amount
-            row["rule"] = names[pick]
-            row["base"] = major(base, places)
-            row["rate"] = rates[pick]
-            row["exact"] = plain(amount, point)
-        tried = names[:pick]
-        if tried:
-            row["tried"] = tried
+            row |= {
+                "rule": names[pick],
+                "base": major(base, places),
+                "rate": rates[pick],
+                "exact": plain(amount, point),
+            }
+        if pick != 0 and names:
+            row["tried"] = names[:pick]
         rows.append(row)
     beside = (plan.total(earned) if order.lines else 0) - earned
     if beside or plan.per_order:
@@ -157,16 +158,18 @@ def fixed_text(amount: int | Decimal, places: int) -> str:
 
 def major(minor: int, places: int) -> str:
     """Return minor units as a plain decimal string: 338 of EUR is `3.38`."""
+    if places == 2 and minor >= 0:
+        return f"{minor // 100}.{minor % 100:02}"
     if places == 0:
         return str(minor)
-    scale = 10**places
-    whole, part = divmod(abs(minor), scale)
-    return f"{'-' if minor < 0 else ''}{whole}.{part:0{places}d}"
+    whole, part = divmod(abs(minor), 10**places)
+    return f"{'-' if minor < 0 else ''}{whole}.{part:0{places}}"
 
 
 def plain(value: int, places: int) -> str:
     """Return value / 10^places without trailing zeros."""
-    return trimmed(major(value, places))
+    whole, part = divmod(value, 10**places)
+    return trimmed(major(value, places)) if part else str(whole)
 
 
 def trimmed(text: str) -> str:

@@ -158,6 +158,8 @@ CELERY_BEAT_SCHEDULE = {
     "approve-matured": {"task": "apps.pipeline.tasks.settle_approve_matured", "schedule": 900.0},
     "keep-partitions": {"task": "apps.pipeline.tasks.keep_partitions", "schedule": 6 * 3600.0},
 }
+if ENVIRONMENT == "demo":
+    CELERY_BEAT_SCHEDULE["keep-demo-alive"] = {"task": "apps.pipeline.tasks.keep_demo_alive", "schedule": 45.0}
 
 # --- people ---------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "identity.User"

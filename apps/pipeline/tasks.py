@@ -8,6 +8,8 @@ from django.utils import timezone
 from apps.identity.models import Advertiser
 from apps.invoices.models import Invoice
 from apps.invoices.services import render_document
+from apps.pipeline.bell import settle_bell
+from apps.pipeline.demo.playing import beat_once
 from apps.pipeline.services.deciding import approve_matured
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.partitions import make_months_ahead
@@ -39,3 +41,12 @@ def bill_render_documents() -> int:
 def keep_partitions() -> None:
     """Keep three months of touchpoint partitions ahead."""
     make_months_ahead(now=timezone.now())
+
+
+@shared_task
+def keep_demo_alive() -> int:
+    """Let visitors come by in a demo (scheduled there only)."""
+    sales = beat_once(now=timezone.now())
+    if sales:
+        settle_bell.ring()
+    return sales

@@ -58,18 +58,21 @@ def open_campaign(
     )
     rules = [{"name": "everything", "when": {}, "pay": {"percent": percent}}]
     revise_plan(plan=plan, document={"rules": rules}, starts_at=starts_at, actor=actor, now=now)
-    policy = AttributionPolicy.objects.create(advertiser=advertiser, campaign=campaign, name=DEFAULT_NAME)
     revise_policy(
-        policy=policy, settings={"model": model, "repeats": "ONCE"}, starts_at=starts_at, actor=actor, now=now
+        campaign=campaign, settings={"model": model, "repeats": "ONCE"}, starts_at=starts_at, actor=actor, now=now
     )
     return campaign
 
 
+@transaction.atomic
 def revise_policy(
-    *, policy: AttributionPolicy, settings: Mapping[str, Any], starts_at: datetime, actor: Actor, now: datetime
+    *, campaign: Campaign, settings: Mapping[str, Any], starts_at: datetime, actor: Actor, now: datetime
 ) -> PolicyVersion:
-    """Publish a policy version whose settings the engine can read. Raises Fault (Invalid), PolicyStartTaken."""
+    """Publish a version of a campaign's policy that the engine can read. Raises Fault (Invalid), PolicyStartTaken."""
     read_policy(dict(settings), "policy")
+    policy, _ = AttributionPolicy.objects.get_or_create(
+        campaign=campaign, defaults={"advertiser": campaign.advertiser, "name": DEFAULT_NAME}
+    )
     return publish_policy(policy=policy, settings=settings, starts_at=starts_at, actor=actor, now=now)
 
 

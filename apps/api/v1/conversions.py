@@ -98,11 +98,11 @@ class ConversionSerializer(serializers.ModelSerializer):
     discount = AmountField(source="discount_minor")
     test = serializers.BooleanField(source="is_test", read_only=True)
     status = serializers.SerializerMethodField()
-    reason = serializers.CharField(source="decision.reason", read_only=True, default="")
-    decided_at = serializers.DateTimeField(source="decision.decided_at", read_only=True, default=None)
-    decide_by = serializers.DateField(source="decision.decide_by", read_only=True, default=None)
-    locks_on = serializers.DateField(source="decision.locks_on", read_only=True, default=None)
-    pays_on = serializers.DateField(source="decision.pays_on", read_only=True, default=None)
+    reason = serializers.CharField(source="decision.reason", read_only=True, default=None, allow_null=True)
+    decided_at = serializers.DateTimeField(source="decision.decided_at", read_only=True, default=None, allow_null=True)
+    decide_by = serializers.DateField(source="decision.decide_by", read_only=True, default=None, allow_null=True)
+    locks_on = serializers.DateField(source="decision.locks_on", read_only=True, default=None, allow_null=True)
+    pays_on = serializers.DateField(source="decision.pays_on", read_only=True, default=None, allow_null=True)
     commission = LaterAmountField(source="commission_minor", help_text="Null until the conversion is settled.")
 
     class Meta:

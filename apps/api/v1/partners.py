@@ -17,7 +17,7 @@ class PartnerSerializer(serializers.ModelSerializer):
     name = serializers.CharField(source="partner.name", read_only=True)
     kind = serializers.CharField(source="partner.kind", read_only=True)
     website = serializers.CharField(source="partner.website", read_only=True)
-    group = serializers.CharField(source="group.slug", read_only=True, default=None)
+    group = serializers.CharField(source="group.slug", read_only=True, default=None, allow_null=True)
 
     class Meta:
         model = Partnership

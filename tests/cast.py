@@ -175,16 +175,17 @@ def make_coupon(campaign: Campaign, code: str = "SAVE10", partner: Partner | Non
 def make_touch(
     enrollment: Enrollment, at: datetime = NOON - timedelta(days=1), visitor: UUID | None = None, **fields: object
 ) -> Touchpoint:
-    values = {"kind": "CLICK", "channel": enrollment.partner.slug, "recorded_at": at, **fields}
+    values = {
+        "campaign_id": enrollment.campaign_id,
+        "partner_id": enrollment.partner_id,
+        "ad_space_id": enrollment.ad_space_id,
+        "kind": "CLICK",
+        "channel": enrollment.partner.slug,
+        "recorded_at": at,
+        **fields,
+    }
     return Touchpoint.objects.create(
-        id=uuid7(at),
-        advertiser=enrollment.advertiser,
-        campaign_id=enrollment.campaign_id,
-        partner_id=enrollment.partner_id,
-        ad_space_id=enrollment.ad_space_id,
-        visitor=visitor or uuid4(),
-        occurred_at=at,
-        **values,
+        id=uuid7(at), advertiser=enrollment.advertiser, visitor=visitor or uuid4(), occurred_at=at, **values
     )
 
 
@@ -204,7 +205,7 @@ def make_conversion(
         id=id_,
         advertiser=campaign.advertiser,
         campaign=campaign,
-        order_ref=order_ref or id_.hex[:12],
+        order_ref=order_ref or f"A-{id_.hex[-10:]}",
         occurred_at=at,
         amount_minor=amount_minor,
         visitor=visitor,

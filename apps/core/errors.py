@@ -11,7 +11,9 @@ class Refusal(Exception):
     code = "refused"
     message = "The request was refused."
 
-    def __init__(self, message: str | None = None, *, code: str | None = None, path: str = "", **details: object) -> None:
+    def __init__(
+        self, message: str | None = None, *, code: str | None = None, path: str = "", **details: object
+    ) -> None:
         self.message = message or type(self).message
         self.code = code or type(self).code
         self.path = path

@@ -13,13 +13,11 @@ from apps.core.errors import Invalid
 
 # ISO 4217 currencies whose minor unit is not two digits.
 DIGITS = {
-    **dict.fromkeys(
-        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
-    ),
+    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
     **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
     **dict.fromkeys("CLF UYW".split(), 4),
 }
-AMOUNT = re.compile(r"-?\d{1,13}(\.\d{1,4})?")
+AMOUNT = re.compile(r"-?[0-9]{1,13}(\.[0-9]{1,4})?")
 
 
 class InvalidAmount(Invalid):

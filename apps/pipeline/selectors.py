@@ -150,6 +150,11 @@ def parsed_plan(version: PlanVersion, key: str) -> Plan:
     return found
 
 
+def forget_parsed() -> None:
+    """Forget what this process has parsed, for readers who doubt that versions never change."""
+    _PARSED.clear()
+
+
 def plan_document(version: PlanVersion) -> dict[str, object]:
     """Return a plan version in the test bench's format."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -18,7 +19,7 @@ from apps.imports.rules.conversions import CONVERSIONS, read_conversion
 from apps.imports.rules.partners import PARTNERS, read_partner
 from apps.imports.rules.tables import Batch, read_batches, read_rows
 from apps.imports.rules.touches import TOUCHES, TouchReader
-from apps.imports.services.ahead import read_ahead
+from apps.imports.services.ahead import read_ahead, seldom_collecting
 from apps.imports.services.conversions import store_conversions
 from apps.imports.services.partners import ad_spaces_of, store_partners
 from apps.imports.services.runs import Stored, add_to_run, close_run, open_run
@@ -53,12 +54,13 @@ def import_history(
     of what is there adds nothing. Bad rows are kept as refused rows and never stop the others.
     Raises FileMissing, FileUnreadable before anything is stored.
     """
-    history = find_history(folder, now=now)
-    runs = [
-        import_partners(campaign=campaign, history=history, now=now, watch=watch),
-        import_touches(campaign=campaign, history=history, now=now, watch=watch),
-        import_conversions(campaign=campaign, history=history, now=now, watch=watch),
-    ]
+    with seldom_collecting():
+        history = find_history(folder, now=now)
+        runs = [
+            import_partners(campaign=campaign, history=history, now=now, watch=watch),
+            import_touches(campaign=campaign, history=history, now=now, watch=watch),
+            import_conversions(campaign=campaign, history=history, now=now, watch=watch),
+        ]
     record_act(
         advertiser=campaign.advertiser,
         actor=actor,
@@ -156,10 +158,11 @@ def run_import(
         with opened(source.path) as text:
             yield from read_batches(read_rows(text, source.columns, source.name), source.columns, read, size)
 
-    for batch in read_ahead(batches()):
-        with transaction.atomic():
-            add_to_run(run, store(batch))
-        if watch:
-            watch(kind, run.rows, source.rows)
+    with closing(read_ahead(batches())) as ahead:
+        for batch in ahead:
+            with transaction.atomic():
+                add_to_run(run, store(batch))
+            if watch:
+                watch(kind, run.rows, source.rows)
     close_run(run, at=now)
     return run

@@ -1,0 +1,128 @@
+"""`check_books` is clean on a clean book, and names the invariant when a row is changed behind the guards' back."""
+
+from datetime import UTC, date, datetime, timedelta
+from io import StringIO
+from uuid import uuid4
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+
+from apps.core.actors import SYSTEM
+from apps.pipeline.books import check_books
+from apps.pipeline.services.closing import close_month, issue_invoices
+from apps.pipeline.services.deciding import approve_conversions
+from apps.pipeline.services.settling import settle_waiting
+from tests.cast import make_cast, make_conversion, make_touch
+
+pytestmark = pytest.mark.django_db
+SOLD = datetime(2026, 1, 15, 10, tzinfo=UTC)
+CLOSED = datetime(2026, 3, 2, 8, tzinfo=UTC)
+
+# What a hand in the database would do: (invariant that must speak, statements).
+HANDS = {
+    "a share changed": ("I1", "UPDATE attribution_share SET numerator = numerator - 1, denominator = denominator + 1"),
+    "revenue changed": ("I1", "UPDATE attribution_share SET revenue_minor = revenue_minor + 1"),
+    "a commission changed": ("I1", "UPDATE commissions_commission SET amount_minor = amount_minor + 1"),
+    "a commission deleted": ("I1", "DELETE FROM commissions_commission"),
+    "a posting raised": (
+        "I2",
+        "UPDATE ledger_posting SET amount_minor = amount_minor + 1 WHERE purpose = 'COMMISSION'",
+    ),
+    "a settlement lowered": (
+        "I2",
+        "UPDATE ledger_posting SET amount_minor = amount_minor - 1 WHERE purpose = 'SETTLEMENT'",
+    ),
+    "a posting deleted": (
+        "I2",
+        "DELETE FROM ledger_posting WHERE purpose = 'SETTLEMENT' AND id = (SELECT max(id) FROM ledger_posting)",
+    ),
+    "a posting of two currencies": ("I2", "UPDATE ledger_posting SET currency = 'USD'"),
+    "an approval undone": ("I2", "UPDATE commissions_decision SET state = 'REJECTED', reason = 'test'"),
+    "an invoice raised": ("I2", "UPDATE invoices_invoice SET gross_minor = gross_minor + 1, vat_minor = vat_minor + 1"),
+    "a currency changed": ("I4", "UPDATE commissions_commission SET currency = 'USD'"),
+    "a receipt's body changed": (
+        "I6",
+        "UPDATE commissions_receipt SET body = jsonb_set(body, '{winners,0,2}', '1'), total_minor = total_minor",
+    ),
+    "a conversion changed": ("I6", "UPDATE tracking_conversion SET amount_minor = amount_minor + 100"),
+    "a plan changed": ("I6", 'UPDATE commissions_commissionrule SET pay = \'{"percent": "9"}\''),
+    "a line taken off a statement": ("I9", "DELETE FROM statements_statementline"),
+    "a line changed": ("I9", "UPDATE statements_statementline SET amount_minor = amount_minor + 1"),
+    "a line moved before its time": ("I9", "UPDATE ledger_posting SET due_on = '2027-01-01' WHERE due_on IS NOT NULL"),
+    "a number skipped": ("I11", "UPDATE invoices_numberseries SET last_place = last_place + 1"),
+    "a number changed": ("I11", "UPDATE invoices_invoice SET place = place + 10"),
+    "a PDF changed": ("I12", "UPDATE records_document SET content = content || '\\x00'::bytea"),
+    "a statement's hash changed": ("I12", "UPDATE statements_statement SET sha256 = repeat('0', 64)"),
+    "an opening balance changed": (
+        "I14",
+        "UPDATE statements_statement SET opening_minor = opening_minor + 1, payable_minor = payable_minor + 1",
+    ),
+    "a payment below the minimum": ("I14", "UPDATE statements_statement SET minimum_minor = payable_minor + 1"),
+    "a net amount changed": ("I22", "UPDATE invoices_invoice SET net_minor = net_minor + 1, vat_minor = vat_minor - 1"),
+}
+
+
+@pytest.fixture
+def books():
+    """A book with two sales, one approved conversion each for two partners, a closed month and two invoices."""
+    acme = make_cast()
+    visitor = uuid4()
+    for enrollment in (acme.enrollments.blog, acme.enrollments.coupons):
+        visitor = uuid4()
+        make_touch(enrollment, SOLD - timedelta(hours=2), visitor)
+        make_conversion(acme.campaign, 2_000_00, SOLD, visitor=visitor)
+    settle_waiting(now=SOLD)
+    ids = list(acme.advertiser.conversions.values_list("pk", flat=True))
+    approve_conversions(advertiser=acme.advertiser, conversion_ids=ids, actor=SYSTEM, now=SOLD + timedelta(days=5))
+    close_month(advertiser=acme.advertiser, month=date(2026, 2, 1), actor=SYSTEM, now=CLOSED)
+    assert len(issue_invoices(advertiser=acme.advertiser, actor=SYSTEM, now=CLOSED).issued) == 2
+    return acme
+
+
+def guards_off(cursor) -> None:
+    """Take triggers and checks off the tables, as only their owner can; the test's rollback brings them back."""
+    cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    cursor.execute(
+        "SELECT DISTINCT c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+        "WHERE NOT t.tgisinternal AND c.relkind IN ('r', 'p')"
+    )
+    for (table,) in cursor.fetchall():
+        cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+    cursor.execute(
+        "SELECT c.relname, k.conname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid "
+        "WHERE k.contype IN ('c', 'f') "
+        "AND c.relname ~ '^(attribution|commissions|ledger|statements|invoices|tracking)_'"
+    )
+    for table, name in cursor.fetchall():
+        cursor.execute(f'ALTER TABLE {table} DROP CONSTRAINT "{name}" CASCADE')
+
+
+def test_a_clean_book_has_no_difference(books):
+    assert check_books() == []
+    out = StringIO()
+    call_command("check_books", stdout=out)
+    assert "clean" in out.getvalue()
+
+
+@pytest.mark.parametrize("hand", HANDS)
+def test_a_changed_row_is_found(books, hand):
+    invariant, statement = HANDS[hand]
+    with connection.cursor() as cursor:
+        guards_off(cursor)
+        cursor.execute(statement)
+        assert cursor.rowcount > 0
+    found = check_books()
+    assert invariant in {row.invariant for row in found}
+    assert {row.advertiser_id for row in found} == {books.advertiser.pk}
+
+
+def test_the_command_fails_on_a_difference(books):
+    with connection.cursor() as cursor:
+        guards_off(cursor)
+        cursor.execute("UPDATE statements_statement SET sha256 = repeat('0', 64)")
+    out = StringIO()
+    with pytest.raises(SystemExit) as stopped:
+        call_command("check_books", stdout=out, stderr=StringIO())
+    assert stopped.value.code == 1
+    assert "I12 acme: statement" in out.getvalue()

@@ -1,0 +1,170 @@
+"""Closing a month and issuing its documents: once, in order, without a gap, whoever asks how often."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from apps.core.actors import SYSTEM
+from apps.invoices.models import Invoice, Settlement
+from apps.partners.models import Partnership, TaxProfile
+from apps.pipeline.books import check_books
+from apps.pipeline.services.closing import close_month, issue_invoices
+from apps.pipeline.services.deciding import approve_conversions, reject_conversions
+from apps.pipeline.services.settling import settle_waiting
+from apps.statements.models import Statement, StatementLine
+from apps.statements.selectors import recomputed_hash
+from apps.statements.services import LaterPeriodClosed, PeriodNotOver
+from tests.cast import join, make_cast, make_conversion, make_partner, make_touch
+
+pytestmark = pytest.mark.django_db
+JANUARY, FEBRUARY, MARCH = date(2026, 1, 1), date(2026, 2, 1), date(2026, 3, 1)
+CLOSING = datetime(2026, 3, 1, 8, tzinfo=UTC)
+
+
+@pytest.fixture
+def acme():
+    return make_cast()
+
+
+def earn(acme, enrollment, amount_minor: int, at: datetime = datetime(2026, 1, 15, 10, tzinfo=UTC)):
+    """Sell so that the partner earns 8 % of the amount, approved five days later."""
+    visitor = uuid4()
+    make_touch(enrollment, at - timedelta(hours=1), visitor)
+    sale = make_conversion(acme.campaign, amount_minor, at, visitor=visitor)
+    settle_waiting(now=at)
+    approve_conversions(advertiser=acme.advertiser, conversion_ids=[sale.pk], actor=SYSTEM, now=at + timedelta(days=5))
+    return sale
+
+
+def close(acme, month: date = FEBRUARY, now: datetime = CLOSING):
+    return close_month(advertiser=acme.advertiser, month=month, actor=SYSTEM, now=now)
+
+
+def issue(acme, now: datetime = CLOSING):
+    return issue_invoices(advertiser=acme.advertiser, actor=SYSTEM, now=now)
+
+
+def test_a_month_that_is_not_over_cannot_close(acme):
+    with pytest.raises(PeriodNotOver):
+        close(acme, now=datetime(2026, 2, 28, 22, 59, tzinfo=UTC))
+    assert close(acme, now=datetime(2026, 2, 28, 23, tzinfo=UTC)).statement_count == 0
+
+
+def test_months_close_in_order(acme):
+    close(acme)
+    with pytest.raises(LaterPeriodClosed):
+        close(acme, JANUARY)
+
+
+def test_closing_twice_gives_the_same_statements_once(acme):
+    earn(acme, acme.enrollments.blog, 1_000_00)
+    first = close(acme)
+    again = close(acme, now=CLOSING + timedelta(days=1))
+    assert (first, first.statement_count, Statement.objects.count()) == (again, 1, 1)
+
+
+def test_what_is_decided_late_lands_on_the_next_statement(acme):
+    earn(acme, acme.enrollments.blog, 1_000_00)
+    close(acme)
+    late = make_conversion(acme.campaign, 500_00, datetime(2026, 1, 20, tzinfo=UTC), visitor=(who := uuid4()))
+    make_touch(acme.enrollments.blog, datetime(2026, 1, 19, tzinfo=UTC), who)
+    settle_waiting(now=CLOSING)
+    approve_conversions(advertiser=acme.advertiser, conversion_ids=[late.pk], actor=SYSTEM, now=CLOSING)
+    close(acme, MARCH, datetime(2026, 4, 1, tzinfo=UTC))
+    assert list(Statement.objects.order_by("place").values_list("earned_minor", flat=True)) == [80_00, 40_00]
+    assert StatementLine.objects.get(conversion_id=late.pk).statement.place == 2
+
+
+def test_a_reversal_before_the_lock_leaves_both_lines_on_the_statement(acme):
+    sale = earn(acme, acme.enrollments.blog, 1_000_00)
+    reject_conversions(
+        advertiser=acme.advertiser, conversion_ids=[sale.pk], actor=SYSTEM, reason="returned",
+        now=datetime(2026, 2, 1, tzinfo=UTC),
+    )  # fmt: skip
+    close(acme)
+    statement = Statement.objects.get()
+    assert (statement.earned_minor, statement.line_count, statement.payable_minor) == (0, 2, 0)
+    assert check_books() == []
+
+
+def test_exactly_the_minimum_is_paid_and_a_cent_less_is_carried(acme):
+    earn(acme, acme.enrollments.blog, 625_00)
+    earn(acme, acme.enrollments.coupons, 624_88)
+    close(acme)
+    rows = dict(Statement.objects.values_list("partner__slug", "payable_minor"))
+    assert rows == {"blog": 50_00, "coupons": 0}
+    assert len(issue(acme).issued) == 1
+
+
+def test_statements_form_a_chain_of_hashes(acme):
+    earn(acme, acme.enrollments.blog, 1_000_00)
+    earn(acme, acme.enrollments.coupons, 1_000_00)
+    close(acme)
+    first, second = Statement.objects.order_by("place")
+    assert (first.previous_sha256, second.previous_sha256) == ("", first.sha256)
+    assert recomputed_hash(second) == second.sha256
+
+
+def test_issuing_twice_gives_each_document_once(acme):
+    earn(acme, acme.enrollments.blog, 1_000_00)
+    close(acme)
+    assert [row.number for row in issue(acme).issued] == ["GS2026-00001"]
+    assert issue(acme).issued == ()
+    assert Settlement.objects.count() == 1
+
+
+def test_a_private_person_is_settled_without_a_document(acme):
+    TaxProfile.objects.filter(partner=acme.partners.blog).update(status="PRIVATE")
+    earn(acme, acme.enrollments.blog, 1_000_00)
+    close(acme)
+    result = issue(acme)
+    assert (result.issued, result.without_document, result.blocked) == ((), 1, ())
+    assert check_books() == []
+
+
+def test_who_cannot_be_invoiced_stays_unsettled_until_it_is_mended(acme):
+    Partnership.objects.filter(partner=acme.partners.blog).update(self_billing_version="", self_billing_on=None)
+    earn(acme, acme.enrollments.blog, 1_000_00)
+    close(acme)
+    result = issue(acme)
+    assert [row.blocked.code for row in result.blocked] == ["agreement_missing"]
+    assert Settlement.objects.count() == 0
+    assert check_books() == []
+    Partnership.objects.filter(partner=acme.partners.blog).update(
+        self_billing_version="1", self_billing_on=date(2026, 1, 1)
+    )
+    assert len(issue(acme).issued) == 1
+
+
+def test_an_issued_document_never_changes(acme):
+    earn(acme, acme.enrollments.blog, 1_000_00)
+    close(acme)
+    [invoice] = issue(acme).issued
+    for change in ({"gross_minor": 1}, {"number": "X"}, {"content": {}}, {"document": None}):
+        with pytest.raises(DatabaseError), transaction.atomic():
+            Invoice.objects.filter(pk=invoice.pk).update(**change)
+    with pytest.raises(DatabaseError), transaction.atomic():
+        invoice.delete()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_runs_at_once_give_every_document_once_and_no_gap():
+    acme = make_cast()
+    for slug in ("one", "two", "three", "four"):
+        earn(acme, join(make_partner(slug), acme.campaign), 1_000_00)
+
+    def work(_: int) -> None:
+        try:
+            close(acme)
+            issue(acme)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert sorted(Invoice.objects.values_list("place", flat=True)) == [1, 2, 3, 4]
+    assert (Statement.objects.count(), Settlement.objects.count()) == (4, 4)
+    assert check_books() == []

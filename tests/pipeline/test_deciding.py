@@ -1,0 +1,155 @@
+"""Decisions: each moves once, posts what it means, and refuses what would rewrite the past."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from apps.commissions.models import ConversionAlreadyDecided, Decision, DecisionState
+from apps.core.actors import SYSTEM
+from apps.ledger.models import Posting, UnstatedPosting
+from apps.ledger.selectors import balances_by_partner
+from apps.pipeline.books import check_books
+from apps.pipeline.services.deciding import (
+    ConversionLocked,
+    ReasonNeeded,
+    approve_conversions,
+    approve_matured,
+    hold_conversions,
+    reject_conversions,
+    release_conversions,
+)
+from apps.pipeline.services.settling import settle_waiting
+from apps.records.models import AuditEntry
+from tests.cast import NOON, make_advertiser, make_cast, make_conversion, make_touch
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def acme():
+    return make_cast()
+
+
+def sell(acme, at: datetime = NOON, **fields):
+    visitor = uuid4()
+    make_touch(acme.enrollments.blog, at - timedelta(days=1), visitor)
+    conversion = make_conversion(acme.campaign, at=at, visitor=visitor, **fields)
+    settle_waiting(now=at)
+    return conversion
+
+
+def test_approving_owes_the_commission_from_the_lock_day(acme):
+    sale = sell(acme)
+    result = approve_conversions(advertiser=acme.advertiser, conversion_ids=[sale.pk], actor=SYSTEM, now=NOON)
+    assert (result.moved, result.refused) == (1, ())
+    posting = Posting.objects.get()
+    assert (posting.amount_minor, posting.due_on) == (800, date(2026, 4, 28))
+    assert UnstatedPosting.objects.values_list("signed_minor", flat=True).get() == 800
+    assert AuditEntry.objects.filter(verb="approved").count() == 1
+
+
+def test_approving_late_is_due_on_the_day_of_approval(acme):
+    sale = sell(acme)
+    late = NOON + timedelta(days=100)
+    approve_conversions(advertiser=acme.advertiser, conversion_ids=[sale.pk], actor=SYSTEM, now=late)
+    assert Posting.objects.get().due_on == date(2026, 6, 18)
+
+
+def test_approving_twice_posts_once(acme):
+    sale = sell(acme)
+    for _ in range(2):
+        approve_conversions(advertiser=acme.advertiser, conversion_ids=[sale.pk], actor=SYSTEM, now=NOON)
+    assert Posting.objects.count() == 1
+
+
+def test_a_commission_of_zero_posts_nothing(acme):
+    conversion = make_conversion(acme.campaign)
+    settle_waiting(now=NOON)
+    approve_conversions(advertiser=acme.advertiser, conversion_ids=[conversion.pk], actor=SYSTEM, now=NOON)
+    assert Posting.objects.count() == 0
+    assert check_books() == []
+
+
+def test_rejecting_needs_a_coded_reason_and_posts_nothing(acme):
+    sale = sell(acme)
+    call = {"advertiser": acme.advertiser, "conversion_ids": [sale.pk], "actor": SYSTEM, "now": NOON}
+    with pytest.raises(ReasonNeeded):
+        reject_conversions(**call, reason="because")
+    assert Decision.objects.get().state == DecisionState.PENDING
+    assert reject_conversions(**call, reason="returned").moved == 1
+    assert (Decision.objects.get().reason, Posting.objects.count()) == ("returned", 0)
+    with pytest.raises(ConversionAlreadyDecided):
+        approve_conversions(**call)
+    assert Posting.objects.count() == 0
+
+
+def test_an_approval_is_taken_back_by_a_linked_posting_until_the_lock_day(acme):
+    sale = sell(acme)
+    call = {"advertiser": acme.advertiser, "conversion_ids": [sale.pk], "actor": SYSTEM}
+    approve_conversions(**call, now=NOON)
+    reject_conversions(**call, reason="cancelled", now=NOON + timedelta(days=3))
+    assert sorted(UnstatedPosting.objects.values_list("signed_minor", flat=True)) == [-800, 800]
+    assert balances_by_partner(advertiser=acme.advertiser)[0].accrued_minor == 0
+    assert check_books() == []
+
+
+def test_a_locked_approval_cannot_be_taken_back(acme):
+    sale = sell(acme)
+    call = {"advertiser": acme.advertiser, "conversion_ids": [sale.pk], "actor": SYSTEM}
+    approve_conversions(**call, now=NOON)
+    with pytest.raises(ConversionLocked):
+        reject_conversions(**call, reason="cancelled", now=datetime(2026, 4, 28, 6, tzinfo=UTC))
+    assert Posting.objects.count() == 1
+
+
+def test_a_held_conversion_does_not_mature(acme):
+    held, other = sell(acme), sell(acme)
+    call = {"advertiser": acme.advertiser, "conversion_ids": [held.pk], "actor": SYSTEM, "now": NOON}
+    hold_conversions(**call)
+    assert approve_matured(advertiser=acme.advertiser, now=NOON + timedelta(days=30)) == 0
+    assert approve_matured(advertiser=acme.advertiser, now=NOON + timedelta(days=31)) == 1
+    assert Decision.objects.get(conversion=other).state == DecisionState.APPROVED
+    release_conversions(**call)
+    assert approve_matured(advertiser=acme.advertiser, now=NOON + timedelta(days=31)) == 1
+
+
+def test_another_advertiser_s_conversion_is_refused_and_stays(acme):
+    sale = sell(acme)
+    stranger = make_advertiser("stranger")
+    with pytest.raises(ConversionAlreadyDecided):
+        approve_conversions(advertiser=stranger, conversion_ids=[sale.pk], actor=SYSTEM, now=NOON)
+    assert Decision.objects.get().state == DecisionState.PENDING
+
+
+def test_a_list_reports_what_it_could_not_move(acme):
+    one, two, gone = sell(acme), sell(acme), uuid4()
+    call = {"advertiser": acme.advertiser, "actor": SYSTEM, "now": NOON}
+    reject_conversions(**call, conversion_ids=[two.pk], reason="test")
+    result = approve_conversions(**call, conversion_ids=[one.pk, two.pk, gone])
+    assert (result.moved, set(result.refused)) == (1, {two.pk, gone})
+
+
+def test_the_database_refuses_a_move_the_state_does_not_allow(acme):
+    sale = sell(acme)
+    reject_conversions(advertiser=acme.advertiser, conversion_ids=[sale.pk], actor=SYSTEM, now=NOON, reason="returned")
+    with pytest.raises(DatabaseError), transaction.atomic():
+        Decision.objects.update(state=DecisionState.APPROVED)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_approvals_at_once_post_once():
+    acme = make_cast()
+    ids = [sell(acme).pk for _ in range(8)]
+
+    def work(_: int) -> int:
+        try:
+            return approve_conversions(advertiser=acme.advertiser, conversion_ids=ids, actor=SYSTEM, now=NOON).moved
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(work, range(4))) == 8
+    assert Posting.objects.count() == 8

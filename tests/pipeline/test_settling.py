@@ -1,0 +1,248 @@
+"""Settling: once, whole, in any order, and never held up by one bad row."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from apps.attribution.models import Share
+from apps.commissions.models import Commission, Decision, DecisionState, Receipt
+from apps.core.actors import SYSTEM
+from apps.partners.models import Partnership
+from apps.pipeline.services.deciding import approve_conversions
+from apps.pipeline.services.settling import PARKED_AFTER, settle_conversions, settle_waiting
+from apps.tracking.models import Conversion, Unsettled
+from tests.cast import NOON, make_campaign, make_cast, make_conversion, make_coupon, make_plan, make_policy, make_touch
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def acme():
+    return make_cast()
+
+
+def earned() -> dict[str, int]:
+    return dict(Commission.objects.order_by("partner__slug").values_list("partner__slug", "amount_minor"))
+
+
+def test_last_click_wins_all(acme):
+    visitor = uuid4()
+    make_touch(acme.enrollments.blog, NOON - timedelta(days=2), visitor)
+    make_touch(acme.enrollments.cashback, NOON - timedelta(hours=1), visitor)
+    make_conversion(acme.campaign, visitor=visitor)
+    assert settle_waiting(now=NOON).settled == 1
+    assert earned() == {"cashback": 800}
+    assert Unsettled.objects.count() == 0
+
+
+def test_position_shares_by_40_20_40(acme):
+    make_policy(acme.campaign, starts_at=NOON - timedelta(days=60), model="POSITION")
+    visitor = uuid4()
+    for days, name in ((3, "blog"), (2, "comparison"), (1, "coupons")):
+        make_touch(getattr(acme.enrollments, name), NOON - timedelta(days=days), visitor)
+    make_conversion(acme.campaign, visitor=visitor)
+    settle_waiting(now=NOON)
+    assert earned() == {"blog": 320, "comparison": 160, "coupons": 320}
+    assert sorted(Share.objects.values_list("revenue_minor", flat=True)) == [2000, 4000, 4000]
+
+
+def test_ordered_rules_of_percent_and_fixed_amounts_decide_each_line(acme):
+    rules = [
+        {"name": "A", "when": {"category": "A"}, "pay": {"percent": "5"}},
+        {"name": "B", "when": {"category": "B"}, "pay": {"percent": "8"}},
+        {"name": "C", "when": {"category": "C"}, "pay": {"per_unit": "0.50"}},
+    ]
+    make_plan(acme.campaign, rules, starts_at=NOON - timedelta(days=60), per_order_minor=200)
+    visitor = uuid4()
+    make_touch(acme.enrollments.blog, visitor=visitor)
+    lines = [
+        {"category": "A", "quantity": 2, "unit_price_minor": 2000},
+        {"category": "B", "quantity": 1, "unit_price_minor": 5000},
+        {"category": "C", "quantity": 3, "unit_price_minor": 400},
+    ]
+    make_conversion(acme.campaign, 102_00, visitor=visitor, lines=lines)
+    settle_waiting(now=NOON)
+    assert earned() == {"blog": 950}
+
+
+def test_a_click_id_finds_the_whole_journey_of_its_visitor(acme):
+    make_policy(acme.campaign, starts_at=NOON - timedelta(days=60), model="LINEAR")
+    visitor = uuid4()
+    make_touch(acme.enrollments.blog, NOON - timedelta(days=2), visitor)
+    last = make_touch(acme.enrollments.coupons, NOON - timedelta(hours=1), visitor)
+    make_conversion(acme.campaign, click_ids=[last.pk])
+    settle_waiting(now=NOON)
+    assert earned() == {"blog": 400, "coupons": 400}
+
+
+def test_own_channels_are_shown_and_not_paid(acme):
+    visitor = uuid4()
+    make_touch(acme.enrollments.blog, NOON - timedelta(days=2), visitor)
+    make_touch(
+        acme.enrollments.blog, NOON - timedelta(hours=1), visitor, partner_id=None, ad_space_id=None,
+        campaign_id=None, kind="VISIT", channel="sea-brand",
+    )  # fmt: skip
+    make_conversion(acme.campaign, visitor=visitor)
+    settle_waiting(now=NOON)
+    assert earned() == {"blog": 800}
+    assert [len(touch) for touch in Receipt.objects.get().body["touches"]] == [1, 2]
+
+
+@pytest.mark.parametrize("reason", ["blocked", "not_enrolled", "other_campaign", "campaign_not_running", "bot"])
+def test_touches_that_are_not_eligible_say_why(acme, reason):
+    visitor = uuid4()
+    at, fields = NOON - timedelta(days=1), {}
+    if reason == "blocked":
+        Partnership.objects.filter(partner=acme.partners.blog).update(state="BLOCKED")
+    elif reason == "not_enrolled":
+        acme.enrollments.blog.periods.all().delete()
+    elif reason == "other_campaign":
+        fields = {"campaign_id": make_campaign(acme.advertiser, "other").pk}
+    elif reason == "campaign_not_running":
+        acme.campaign.ends_at = at
+        acme.campaign.save()
+    else:
+        fields = {"refusal": "bot"}
+    make_touch(acme.enrollments.blog, at, visitor, **fields)
+    make_conversion(acme.campaign, visitor=visitor)
+    settle_waiting(now=NOON)
+    receipt = Receipt.objects.get()
+    assert receipt.body["touches"][0][1] == reason
+    assert (receipt.total_minor, receipt.body["flags"]) == (0, ["no_eligible_touches"])
+    assert Decision.objects.get().state == DecisionState.PENDING
+
+
+def test_a_code_without_any_click_credits_its_owner(acme):
+    make_coupon(acme.campaign, "SAVE10", acme.partners.coupons)
+    make_conversion(acme.campaign, coupons=["save10"])
+    settle_waiting(now=NOON)
+    assert earned() == {"coupons": 800}
+
+
+def test_settling_twice_changes_nothing(acme):
+    visitor = uuid4()
+    make_touch(acme.enrollments.blog, visitor=visitor)
+    conversion = make_conversion(acme.campaign, visitor=visitor)
+    settle_waiting(now=NOON)
+    before = [list(model.objects.order_by("pk").values()) for model in (Share, Commission, Receipt, Decision)]
+    Unsettled.objects.create(conversion=conversion, advertiser=acme.advertiser, marked_at=NOON)
+    assert settle_conversions(conversion_ids=[conversion.pk], now=NOON + timedelta(hours=1)).settled == 1
+    after = [list(model.objects.order_by("pk").values()) for model in (Share, Commission, Receipt, Decision)]
+    assert after == before
+
+
+def test_a_late_click_replaces_the_result_of_a_pending_conversion(acme):
+    visitor = uuid4()
+    conversion = make_conversion(acme.campaign, visitor=visitor)
+    settle_waiting(now=NOON)
+    assert earned() == {}
+    make_touch(acme.enrollments.blog, visitor=visitor)
+    Unsettled.objects.create(conversion=conversion, advertiser=acme.advertiser, marked_at=NOON)
+    settle_waiting(now=NOON)
+    assert earned() == {"blog": 800}
+
+
+def test_a_decided_conversion_is_left_as_it_is(acme):
+    visitor = uuid4()
+    make_touch(acme.enrollments.blog, visitor=visitor)
+    conversion = make_conversion(acme.campaign, visitor=visitor)
+    settle_waiting(now=NOON)
+    approve_conversions(advertiser=acme.advertiser, conversion_ids=[conversion.pk], actor=SYSTEM, now=NOON)
+    make_touch(acme.enrollments.coupons, NOON - timedelta(minutes=1), visitor)
+    Unsettled.objects.create(conversion=conversion, advertiser=acme.advertiser, marked_at=NOON)
+    settle_waiting(now=NOON)
+    assert earned() == {"blog": 800}
+    assert Unsettled.objects.count() == 0
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Commission.objects.all().delete()
+
+
+def test_a_test_conversion_pays_nobody(acme):
+    visitor = uuid4()
+    make_touch(acme.enrollments.blog, visitor=visitor)
+    make_conversion(acme.campaign, visitor=visitor, is_test=True)
+    settle_waiting(now=NOON)
+    assert Commission.objects.values_list("payable", "payable_reason").get() == (False, "test")
+
+
+def test_one_that_cannot_be_settled_holds_up_nobody_and_is_parked(acme):
+    bare = make_campaign(acme.advertiser, "bare")
+    poison = make_conversion(bare)
+    visitor = uuid4()
+    make_touch(acme.enrollments.blog, visitor=visitor)
+    make_conversion(acme.campaign, visitor=visitor)
+    result = settle_waiting(now=NOON)
+    assert (result.settled, result.failed) == (1, 1)
+    for _ in range(PARKED_AFTER):
+        settle_waiting(now=NOON)
+    row = Unsettled.objects.get()
+    assert (row.pk, row.attempts, row.parked_at) == (poison.pk, PARKED_AFTER, NOON)
+    assert row.last_error.startswith("no_policy")
+
+
+def test_versions_are_chosen_by_the_conversion_s_time(acme):
+    make_plan(
+        acme.campaign, [{"name": "more", "when": {}, "pay": {"percent": "20"}}], starts_at=NOON + timedelta(days=1)
+    )
+    visitor = uuid4()
+    make_touch(acme.enrollments.blog, NOON, visitor)
+    make_conversion(acme.campaign, at=NOON + timedelta(hours=23), visitor=visitor)
+    make_conversion(acme.campaign, at=NOON + timedelta(days=1), visitor=visitor)
+    settle_waiting(now=NOON + timedelta(days=2))
+    amounts = Commission.objects.order_by("occurred_at").values_list("amount_minor", flat=True)
+    assert list(amounts) == [800, 2000]
+
+
+def test_a_partner_s_own_plan_comes_before_the_campaign_s(acme):
+    make_plan(
+        acme.campaign, [{"name": "flat", "when": {}, "pay": {"per_line": "1.50"}}], name="Cashback",
+        assign={"partner": acme.partners.cashback},
+    )  # fmt: skip
+    visitor = uuid4()
+    make_touch(acme.enrollments.cashback, visitor=visitor)
+    make_conversion(acme.campaign, visitor=visitor)
+    settle_waiting(now=NOON)
+    assert earned() == {"cashback": 150}
+
+
+def test_the_number_of_queries_does_not_grow_with_the_batch(acme, django_assert_num_queries):
+    def batch(size: int) -> list:
+        ids = []
+        for _ in range(size):
+            visitor = uuid4()
+            make_touch(acme.enrollments.blog, visitor=visitor)
+            ids.append(make_conversion(acme.campaign, visitor=visitor).pk)
+        return ids
+
+    def count(ids: list) -> int:
+        from django.test.utils import CaptureQueriesContext
+
+        with CaptureQueriesContext(connection) as queries:
+            settle_conversions(conversion_ids=ids, now=NOON)
+        return len(queries)
+
+    assert count(batch(1)) == count(batch(3)) <= 25
+
+
+@pytest.mark.django_db(transaction=True)
+def test_workers_at_once_settle_each_conversion_once():
+    acme = make_cast()
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    for _ in range(30):
+        visitor = uuid4()
+        make_touch(acme.enrollments.blog, at, visitor)
+        make_conversion(acme.campaign, visitor=visitor)
+    ids = list(Conversion.objects.values_list("pk", flat=True))
+
+    def work(_: int) -> int:
+        try:
+            return settle_conversions(conversion_ids=ids, now=NOON).settled
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(work, range(4))) == 30
+    assert Commission.objects.count() == Receipt.objects.count() == 30

@@ -10,6 +10,7 @@ from django.utils import timezone
 from apps.core.actors import SYSTEM
 from apps.core.errors import Refusal
 from apps.core.periods import months_of
+from apps.invoices.services import Settled
 from apps.pipeline.management.commands._arguments import (
     add_advertiser,
     first_moment_after,
@@ -36,6 +37,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         advertiser = named_advertiser(options["advertiser"])
         present = timezone.now()
+        waiting: tuple[Settled, ...] = ()
         for month in months_of(options["first"], options["last"] or options["first"]):
             now = first_moment_after(month, advertiser) if options["history"] else present
             if now > present:
@@ -49,7 +51,8 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{month:%Y-%m}: {approved} approved, {closed.statement_count} statements, "
                 f"{len(result.issued)} invoices, {result.without_document} settled without a document, "
-                f"{len(result.blocked)} blocked"
+                f"{len(result.blocked)} waiting"
             )
-            for row in result.blocked:
-                self.stdout.write(f"  {row.statement.partner}: {row.blocked.code}: {row.blocked.message}")
+            waiting = result.blocked
+        for partner, blocked in sorted({(str(row.statement.partner), row.blocked) for row in waiting}, key=str):
+            self.stdout.write(f"  {partner}: {blocked.code}: {blocked.message}")

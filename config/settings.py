@@ -11,6 +11,7 @@ import environ
 import pghistory
 from django.utils.translation import gettext_lazy as _
 
+from apps.console.unfold import UNFOLD as UNFOLD
 from config.servers import redis_addresses
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -229,6 +230,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = env.path("STATIC_ROOT", default=BASE_DIR / "staticfiles")
 STATICFILES_DIRS = [
     ("app", BASE_DIR / "static" / "app"),
+    ("console", BASE_DIR / "static" / "console"),
     ("vendor", BASE_DIR / "static" / "vendor"),
 ]
 WHITENOISE_USE_FINDERS = ENVIRONMENT != "production"

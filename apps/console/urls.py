@@ -1,3 +1,21 @@
-"""Addresses of this door."""
+"""Addresses of this door: every page is registered with the console's site by the module that draws it."""
 
-urlpatterns: list = []
+from django.urls import URLPattern, URLResolver, path
+
+from apps.console import (
+    campaign_tracking,
+    campaigns,
+    closing,
+    connect,
+    conversions,
+    coupons,
+    invoices,
+    partners,
+    statements,
+    team,
+)
+from apps.console.site import site
+
+PAGES = (campaign_tracking, campaigns, closing, connect, conversions, coupons, invoices, partners, statements, team)
+
+urlpatterns: list[URLPattern | URLResolver] = [path("", site.urls)]

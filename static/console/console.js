@@ -20,6 +20,6 @@ document.addEventListener("click", async (event) => {
 });
 
 document.addEventListener("change", (event) => {
-  const select = event.target.closest("select[data-submit]");
+  const select = event.target.closest("[data-submit]");
   if (select) select.form.submit();
 });

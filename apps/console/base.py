@@ -1,0 +1,198 @@
+"""What every page of the console shares: the advertiser's rows only, roles, a written trace, local templates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import ForeignKey, Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from unfold.admin import ModelAdmin, TabularInline
+
+from apps.campaigns.models import Campaign, Coupon, Enrollment
+from apps.console.access import EVERYBODY, access_of, actor_of, may
+from apps.console.filters import ConsoleChangeList, Filter, bar
+from apps.console.history import changes_of
+from apps.identity.models import Advertiser
+from apps.partners.models import AdSpace, Partner, PartnerGroup
+from apps.records.services import record_act
+
+# How a choice of a foreign key is narrowed to what the advertiser may name.
+CHOICES: dict[type[Model], Callable[[Advertiser], QuerySet]] = {
+    Advertiser: lambda advertiser: Advertiser.objects.filter(pk=advertiser.pk),
+    Campaign: lambda advertiser: Campaign.objects.filter(advertiser=advertiser).order_by("name"),
+    Coupon: lambda advertiser: Coupon.objects.filter(advertiser=advertiser).order_by("code"),
+    Enrollment: lambda advertiser: Enrollment.objects.filter(advertiser=advertiser).select_related(
+        "campaign", "ad_space"
+    ),
+    PartnerGroup: lambda advertiser: PartnerGroup.objects.filter(advertiser=advertiser).order_by("name"),
+    Partner: lambda advertiser: Partner.objects.filter(partnerships__advertiser=advertiser).order_by("name"),
+    AdSpace: lambda advertiser: AdSpace.objects.filter(partner__partnerships__advertiser=advertiser).order_by("name"),
+}
+
+
+class RolesMixin:
+    """Permissions by role; Django's own permission tables are not asked."""
+
+    readers: ClassVar[frozenset[str]] = EVERYBODY
+    writers: ClassVar[frozenset[str]] = frozenset()
+    can_add = True
+    can_change = True
+    can_delete = False
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return may(request, self.readers)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return may(request, self.readers)
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self.can_add and may(request, self.writers)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self.can_change and may(request, self.writers)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self.can_delete and may(request, self.writers)
+
+    def formfield_for_foreignkey(self, db_field: ForeignKey, request: HttpRequest, **kwargs: Any) -> Any:
+        narrow = CHOICES.get(db_field.related_model)
+        if narrow and "queryset" not in kwargs:
+            kwargs["queryset"] = narrow(access_of(request).advertiser)
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        for button in ("can_add_related", "can_change_related", "can_delete_related", "can_view_related"):
+            if hasattr(field.widget, button):
+                setattr(field.widget, button, False)
+        return field
+
+
+class ConsoleAdmin(RolesMixin, ModelAdmin):
+    """The base of every resource page.
+
+    `owner` is the path to the advertiser; `tabs` gives the list's tabs as (word, query, count).
+    """
+
+    owner: ClassVar[str] = "advertiser"
+    empty_title: ClassVar[str] = ""
+    empty_text: ClassVar[str] = ""
+    empty_icon: ClassVar[str] = "inbox"
+    intro: ClassVar[str] = ""
+    filters: ClassVar[Sequence[Filter]] = ()
+    list_per_page = 50
+    show_full_result_count = False
+    list_fullwidth = True
+    compressed_fields = True
+    actions_on_bottom = False
+    list_before_template = "console/list_head.html"
+    warn_unsaved_form = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).filter(**{self.owner: access_of(request).advertiser})
+
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
+        if self.owner == "advertiser":
+            obj.advertiser = access_of(request).advertiser
+        super().save_model(request, obj, form, change)
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        for row in formset.forms:
+            if hasattr(row.instance, "advertiser_id"):
+                row.instance.advertiser = access_of(request).advertiser
+        super().save_formset(request, form, formset, change)
+
+    def get_actions(self, request: HttpRequest) -> dict:
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions if may(request, self.writers) else {}
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+        raise Http404
+
+    def tabs(self, request: HttpRequest) -> list[dict]:
+        return []
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
+        context = {
+            "tabs": self.tabs(request),
+            "intro": self.intro,
+            "filter_bar": bar(self.filters, request),
+            **(extra_context or {}),
+        }
+        context.setdefault("title", str(self.opts.verbose_name_plural).capitalize())
+        response = super().changelist_view(request, context)
+        if isinstance(response, TemplateResponse) and "cl" in (response.context_data or {}):
+            self.adorn(request, response.context_data["cl"].result_list)
+        return response
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ConsoleChangeList]:
+        return ConsoleChangeList
+
+    def adorn(self, request: HttpRequest, rows: Any) -> None:
+        """Add to a page of rows what a second query finds for all of them at once."""
+
+    # The paper trail is the house's own, not Django's log.
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> None:
+        self.trace(request, "added", obj)
+
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> None:
+        self.trace(request, "changed", obj)
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet) -> None:
+        for obj in queryset:
+            self.trace(request, "deleted", obj)
+
+    def log_deletion(self, request: HttpRequest, obj: Model, object_repr: str) -> None:
+        self.trace(request, "deleted", obj)
+
+    def trace(self, request: HttpRequest, verb: str, obj: Model, **details: object) -> None:
+        record_act(
+            advertiser=access_of(request).advertiser,
+            actor=actor_of(request),
+            verb=verb,
+            subject=f"{obj._meta.verbose_name} {obj}"[:120],
+            now=timezone.now(),
+            details={"model": obj._meta.label, "id": str(obj.pk), **details},
+        )
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict | None = None) -> HttpResponse:
+        obj = self.row(request, object_id)
+        return self.page(
+            request, "console/history.html", _("History of %s") % obj, object=obj, changes=changes_of(obj), back=True
+        )
+
+    def require(self, request: HttpRequest, allowed: bool) -> None:
+        if not allowed:
+            raise PermissionDenied
+
+    def row(self, request: HttpRequest, object_id: object) -> Any:
+        """Return one of the advertiser's rows, or answer 404."""
+        found = self.get_object(request, str(object_id))
+        if found is None:
+            raise Http404
+        return found
+
+    def page(self, request: HttpRequest, template: str, title: str, **context: object) -> TemplateResponse:
+        """Answer with a page of this resource's own."""
+        request.current_app = self.admin_site.name
+        shared = {**self.admin_site.each_context(request), "title": title, "list_url": self.list_url()}
+        return TemplateResponse(request, template, {**shared, **context})
+
+    def list_url(self) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+
+
+class ReadOnlyAdmin(ConsoleAdmin):
+    """Facts and money: rows are looked at, and changed by services only."""
+
+    can_add = can_change = can_delete = False
+
+
+class ConsoleInline(RolesMixin, TabularInline):
+    extra = 0
+    tab = True
+    show_change_link = False

@@ -1,0 +1,26 @@
+"""The tabs above every page of a campaign."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as lazy
+
+TABS = {
+    "change": lazy("General"),
+    "plan": lazy("Commission plan"),
+    "attribution": lazy("Attribution"),
+    "partners": lazy("Partners and links"),
+    "coupons": lazy("Coupons"),
+    "tracking": lazy("Tracking"),
+}
+
+
+def tabs(object_id: object, current: str) -> dict[str, Any]:
+    """Return the tabs of a campaign's pages as template context."""
+    found = [
+        {"title": title, "link": reverse(f"admin:campaigns_campaign_{name}", args=[object_id]), "on": name == current}
+        for name, title in TABS.items()
+    ]
+    return {"campaign_tabs": found}

@@ -1,0 +1,137 @@
+"""How a shop is connected: addresses, snippets to copy, and what has just come in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.campaigns.models import Campaign, TrackingLink
+from apps.campaigns.services import rotate_secret
+from apps.console.access import access_of, actor_of
+from apps.console.campaign_tabs import tabs
+from apps.console.site import site
+from apps.tracking.models import Conversion, RejectedEvent
+
+LATEST = 50
+
+CURL = """curl -X POST '{address}' \\
+  -d order_ref=A-1001 \\
+  -d amount=100.00 -d currency={currency} \\
+  -d tclid="$TCLID\""""
+
+PYTHON = """import hashlib, hmac, time
+from urllib.parse import quote, urlencode
+from urllib.request import urlopen
+
+secret = "YOUR SIGNING SECRET"
+fields = {{"order_ref": "A-1001", "amount": "100.00", "currency": "{currency}",
+          "tclid": tclid, "ts": str(int(time.time()))}}
+text = "&".join(sorted(f"{{quote(k, safe='')}}={{quote(v, safe='')}}" for k, v in fields.items()))
+fields["sig"] = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+urlopen("{address}", data=urlencode(fields).encode())"""
+
+PHP = """<?php
+$secret = 'YOUR SIGNING SECRET';
+$fields = ['order_ref' => 'A-1001', 'amount' => '100.00', 'currency' => '{currency}',
+           'tclid' => $tclid, 'ts' => (string) time()];
+$parts = [];
+foreach ($fields as $name => $value) {{
+    $parts[] = rawurlencode($name) . '=' . rawurlencode($value);
+}}
+sort($parts, SORT_STRING);
+$fields['sig'] = hash_hmac('sha256', implode('&', $parts), $secret);
+$call = curl_init('{address}');
+curl_setopt_array($call, [CURLOPT_POSTFIELDS => http_build_query($fields), CURLOPT_RETURNTRANSFER => true]);
+echo curl_exec($call);"""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something a shop sent: a stored conversion, or a refused call with its code."""
+
+    at: datetime
+    title: str
+    text: str
+    link: str
+    accepted: bool
+
+
+def latest_events(rows: dict[str, Any], limit: int = LATEST) -> list[Event]:
+    """Return the latest conversions and refused calls that match, newest first. Two queries."""
+    conversions = Conversion.objects.filter(**rows).order_by("-occurred_at")[:limit]
+    refused = RejectedEvent.objects.filter(**rows).order_by("-at")[:limit]
+    events = [
+        Event(
+            at=row.recorded_at,
+            title=f"{row.goal} {row.order_ref}",
+            text=_("stored"),
+            link=reverse("admin:tracking_conversion_change", args=[row.pk]),
+            accepted=True,
+        )
+        for row in conversions
+    ] + [
+        Event(
+            at=row.at,
+            title=row.code,
+            text=row.message,
+            link=reverse("admin:tracking_rejectedevent_change", args=[row.pk]),
+            accepted=False,
+        )
+        for row in refused
+    ]
+    return sorted(events, key=lambda event: event.at, reverse=True)[:limit]
+
+
+def tracking_page(model_admin: Any, request: HttpRequest, campaign: Campaign) -> HttpResponse:
+    events = latest_events({"campaign": campaign})
+    if request.headers.get("HX-Request"):
+        return model_admin.page(request, "console/events.html", "", events=events)
+    address = f"{settings.TRACKING_URL}/s/{campaign.slug}"
+    values = {"address": address, "currency": campaign.currencies[0]}
+    link = TrackingLink.objects.filter(enrollment__campaign=campaign, is_active=True).first()
+    return model_admin.page(
+        request,
+        "console/campaign_tracking.html",
+        campaign.name,
+        campaign=campaign,
+        address=address,
+        click_address=f"{settings.TRACKING_URL}/c/{link.code if link else '<link>'}",
+        snippets=[("curl", CURL.format(**values)), ("Python", PYTHON.format(**values)), ("PHP", PHP.format(**values))],
+        events=events,
+        now=timezone.now(),
+        may_change=model_admin.has_change_permission(request),
+        **tabs(campaign.pk, "tracking"),
+    )
+
+
+def secret_page(model_admin: Any, request: HttpRequest, campaign: Campaign) -> HttpResponse:
+    model_admin.require(request, model_admin.has_change_permission(request))
+    if request.method == "POST":
+        rotate_secret(campaign=campaign, actor=actor_of(request), now=timezone.now())
+        messages.success(request, _("There is a new secret; the one before stays valid until the next change."))
+    return HttpResponseRedirect(reverse("admin:campaigns_campaign_tracking", args=[campaign.pk]))
+
+
+@site.page("tracking/", "tracking")
+def overview(request: HttpRequest) -> HttpResponse:
+    """All campaigns' addresses and the latest calls of the advertiser."""
+    advertiser = access_of(request).advertiser
+    campaigns = Campaign.objects.for_advertiser(advertiser).order_by("name")
+    for campaign in campaigns:
+        campaign.address = f"{settings.TRACKING_URL}/s/{campaign.slug}"
+    return site.render(
+        request,
+        "console/tracking.html",
+        _("Tracking"),
+        campaigns=campaigns,
+        events=latest_events({"advertiser": advertiser}),
+        now=timezone.now(),
+    )

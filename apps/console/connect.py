@@ -1,0 +1,139 @@
+"""Connect: API keys and the calls that were refused."""
+
+from __future__ import annotations
+
+import json
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+from apps.console import display
+from apps.console.access import OWNERS, access_of, may
+from apps.console.base import ReadOnlyAdmin
+from apps.console.filters import Filter, campaign_filter, moment_filters
+from apps.console.forms import PlainForm
+from apps.console.site import site
+from apps.identity.models import AdvertiserKey, Scope
+from apps.identity.services import make_key, revoke_key
+from apps.tracking.models import RejectedEvent
+
+
+class KeyForm(PlainForm):
+    name = forms.CharField(label=lazy("Name"), max_length=50, help_text=lazy("Which machine uses it."))
+    scopes = forms.MultipleChoiceField(
+        label=lazy("What it may do"), choices=Scope.choices, widget=forms.CheckboxSelectMultiple
+    )
+
+
+@admin.register(AdvertiserKey, site=site)
+class KeyAdmin(ReadOnlyAdmin):
+    writers = OWNERS
+    can_add = True
+    list_display = ["name", "shown_prefix", "shown_scopes", "state", "used", "made"]
+    list_display_links = None
+    search_fields = ["name", "prefix"]
+    ordering = ["revoked", "-created"]
+    actions = ["revoke"]
+    intro = lazy("A key is shown once, when it is made; only its hash is kept. Revoked keys stay listed.")
+    empty_title = lazy("No key yet")
+    empty_text = lazy("Make one for the shop's server: it sends conversions and reads what became of them.")
+    empty_icon = "key"
+
+    @admin.display(description=lazy("Begins with"))
+    def shown_prefix(self, obj: AdvertiserKey) -> str:
+        return display.code(f"{obj.prefix}.…")
+
+    @admin.display(description=lazy("May"))
+    def shown_scopes(self, obj: AdvertiserKey) -> str:
+        words = dict(Scope.choices)
+        return ", ".join(str(words.get(scope, scope)) for scope in obj.scopes)
+
+    @admin.display(description=lazy("State"))
+    def state(self, obj: AdvertiserKey) -> str:
+        if obj.revoked:
+            return display.badge("REJECTED", _("Revoked"))
+        return display.badge("ENDED", _("Expired")) if obj.has_expired else display.badge("ACTIVE", _("Active"))
+
+    @admin.display(description=lazy("Last used"), ordering="last_used_at")
+    def used(self, obj: AdvertiserKey) -> str:
+        return display.moment(obj.last_used_at) if obj.last_used_at else _("never")
+
+    @admin.display(description=lazy("Made"), ordering="created")
+    def made(self, obj: AdvertiserKey) -> str:
+        return display.moment(obj.created)
+
+    @admin.action(description=lazy("Revoke"))
+    def revoke(self, request: HttpRequest, queryset: QuerySet) -> None:
+        self.require(request, may(request, self.writers))
+        for key in queryset.filter(revoked=False):
+            revoke_key(key=key)
+            self.trace(request, "revoked", key)
+        messages.success(request, _("The keys no longer work."))
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict | None = None) -> HttpResponse:
+        self.require(request, self.has_add_permission(request))
+        form = KeyForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            key, plain = make_key(advertiser=access_of(request).advertiser, **form.cleaned_data)
+            self.trace(request, "added", key, scopes=key.scopes)
+            answer = self.page(request, "console/new_key.html", _("Your new key"), key=key, plain=plain)
+            answer["Cache-Control"] = "no-store"
+            return answer
+        return self.page(
+            request, "console/form.html", _("New API key"), form=form, submit=_("Make key"), cancel_url=self.list_url()
+        )
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
+    ) -> HttpResponse:
+        self.row(request, object_id)
+        return HttpResponseRedirect(self.list_url())
+
+
+def codes(request: HttpRequest) -> list[tuple[str, str]]:
+    rows = RejectedEvent.objects.filter(advertiser=access_of(request).advertiser).order_by("code")
+    return [(code, code) for code in rows.values_list("code", flat=True).distinct()]
+
+
+@admin.register(RejectedEvent, site=site)
+class RejectedEventAdmin(ReadOnlyAdmin):
+    list_display = ["when", "shown_code", "message", "campaign_name", "door"]
+    list_display_links = ["when"]
+    search_fields = ["code", "message"]
+    ordering = ["-at"]
+    sortable_by = ["when"]
+    filters = [
+        Filter("code", lambda rows, value, request: rows.filter(code=value), lazy("Code"), codes, "select"),
+        campaign_filter(),
+        *moment_filters("at"),
+    ]
+    intro = lazy("Calls that could not become a fact, kept with their code and payload. Nothing is lost silently.")
+    empty_title = lazy("No call was refused")
+    empty_text = lazy("When the shop sends something that cannot be stored, it is listed here with its code.")
+    empty_icon = "verified"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).select_related("campaign")
+
+    @admin.display(description=lazy("When"), ordering="at")
+    def when(self, obj: RejectedEvent) -> str:
+        return display.moment(obj.at)
+
+    @admin.display(description=lazy("Code"))
+    def shown_code(self, obj: RejectedEvent) -> str:
+        return display.code(obj.code)
+
+    @admin.display(description=lazy("Campaign"))
+    def campaign_name(self, obj: RejectedEvent) -> str:
+        return obj.campaign.name if obj.campaign else display.DASH
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
+    ) -> HttpResponse:
+        event = self.row(request, object_id)
+        payload = json.dumps(event.payload, indent=2, ensure_ascii=False, sort_keys=True)
+        return self.page(request, "console/rejected_event.html", event.code, event=event, payload=payload)

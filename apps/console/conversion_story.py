@@ -1,0 +1,261 @@
+"""The story of one conversion: touch, conversion, share, rule, decision, posting, statement, invoice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.urls import reverse
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+
+from apps.commissions.models import Commission, Decision, DecisionState, Reason
+from apps.console import display, words
+from apps.core.errors import Refusal
+from apps.invoices.models import Settlement
+from apps.ledger.models import Posting
+from apps.partners.models import Partnership
+from apps.pipeline.receipts import explain_conversion
+from apps.records.models import AuditEntry
+from apps.statements.models import StatementLine
+from apps.tracking.models import Conversion, TouchKind
+
+DECIDED = {"approved": "APPROVED", "rejected": "REJECTED", "on_hold": "ON_HOLD", "pending": "PENDING"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that happened on the way; `details` are sentences below the title."""
+
+    at: datetime | None
+    title: str
+    icon: str
+    tone: str = "idle"
+    details: tuple[str, ...] = ()
+    link: str = ""
+    is_off: bool = False
+
+
+@dataclass(slots=True)
+class Story:
+    steps: list[Step] = field(default_factory=list)
+    receipt: dict[str, Any] | None = None
+    why_not: str = ""
+    shares: list[dict[str, Any]] = field(default_factory=list)
+    touches: list[dict[str, Any]] = field(default_factory=list)
+    rating: list[dict[str, Any]] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)
+    commissions: list[Commission] = field(default_factory=list)
+    lines: list[Any] = field(default_factory=list)
+
+
+def story_of(conversion: Conversion) -> Story:
+    """Gather what is known of a conversion; a constant number of queries."""
+    story = Story()
+    story.lines = list(conversion.lines.order_by("position"))
+    for line in story.lines:
+        line.total_minor = line.quantity * line.unit_price_minor
+    names = partner_names(conversion)
+    story.commissions = list(Commission.objects.filter(conversion=conversion).select_related("partner").order_by("pk"))
+    try:
+        story.receipt = explain_conversion(conversion.pk)
+    except Refusal as refusal:
+        story.why_not = refusal.message
+    if story.receipt:
+        read_receipt(story, story.receipt, names, conversion)
+    story.steps = [
+        *touch_steps(story.touches),
+        conversion_step(conversion),
+        *share_steps(conversion, story),
+        *decision_steps(conversion),
+        *money_steps(conversion, story.commissions),
+    ]
+    return story
+
+
+def partner_names(conversion: Conversion) -> dict[str, tuple[str, str]]:
+    """Return (name, address of the page) by short name for the advertiser's partners."""
+    rows = Partnership.objects.filter(advertiser=conversion.advertiser_id).values_list(
+        "partner__slug", "partner__name", "pk"
+    )
+    return {slug: (name, reverse("admin:partners_partnership_change", args=[pk])) for slug, name, pk in rows}
+
+
+def read_receipt(story: Story, receipt: dict[str, Any], names: dict, conversion: Conversion) -> None:
+    """Turn the receipt's codes into words and its names into people's."""
+
+    def who(slug: str | None) -> str:
+        if slug is None:
+            return _("own channel")
+        return names.get(slug, (slug.removeprefix("channel:"), ""))[0]
+
+    kinds = dict(TouchKind.choices)
+    for touch in receipt["touches"]:
+        story.touches.append(
+            {
+                "id": touch["id"],
+                "at": parse_datetime(touch["at"]) if touch.get("at") else None,
+                "kind": kinds.get(touch.get("kind"), touch.get("kind") or _("touch no longer kept")),
+                "who": who(touch.get("partner")) if touch.get("kind") else "",
+                "channel": touch.get("channel", ""),
+                "kept": touch["kept"],
+                "reason": words.reason(touch.get("reason")),
+                "code": touch.get("reason", ""),
+            }
+        )
+    story.shares = [
+        {**share, "who": who(share["partner"]), "link": names.get(share["partner"], ("", ""))[1]}
+        for share in receipt["shares"]
+    ]
+    story.rating = [{**row, "who": who(row["partner"])} for row in receipt["rating"]]
+    story.flags = [words.flag(flag) for flag in receipt["flags"]]
+
+
+def touch_steps(touches: list[dict[str, Any]]) -> list[Step]:
+    return [
+        Step(
+            at=touch["at"],
+            title=_("%(kind)s by %(who)s") % {"kind": touch["kind"], "who": touch["who"]}
+            if touch["who"]
+            else str(touch["kind"]),
+            icon="ads_click" if touch["kept"] else "remove",
+            tone="info" if touch["kept"] else "idle",
+            details=() if touch["kept"] else (_("Does not count: %s.") % touch["reason"],),
+            is_off=not touch["kept"],
+        )
+        for touch in touches
+    ]
+
+
+def conversion_step(conversion: Conversion) -> Step:
+    details = [
+        _("%(goal)s in %(campaign)s, received by %(source)s.")
+        % {"goal": conversion.goal, "campaign": conversion.campaign, "source": conversion.source}
+    ]
+    if conversion.coupons:
+        details.append(_("Codes: %s.") % ", ".join(conversion.coupons))
+    return Step(
+        at=conversion.occurred_at,
+        title=_("Order %(order)s: %(amount)s")
+        % {"order": conversion.order_ref, "amount": display.amount(conversion.amount_minor, conversion.currency)},
+        icon="shopping_bag",
+        tone="info",
+        details=tuple(details),
+    )
+
+
+def share_steps(conversion: Conversion, story: Story) -> list[Step]:
+    if story.receipt is None:
+        return [Step(at=None, title=_("Not settled yet"), icon="hourglass_top", details=(story.why_not,))]
+    receipt = getattr(conversion, "receipt", None)
+    parts = [
+        f"{share['who']}: {share['share']} → {share['commission']} {story.receipt['currency']}"
+        for share in story.shares
+    ]
+    if story.receipt["unpaid_share"] != "0":
+        parts.append(_("Nobody: %s") % story.receipt["unpaid_share"])
+    rules = sorted({row["rule"] for row in story.rating if row["rule"]})
+    if rules:
+        parts.append(_("By rule: %s") % ", ".join(rules))
+    return [
+        Step(
+            at=receipt.settled_at if receipt else None,
+            title=_("Shared and rated: %(amount)s %(currency)s")
+            % {"amount": story.receipt["commission"], "currency": story.receipt["currency"]},
+            icon="account_tree",
+            tone="info",
+            details=tuple(parts) or (_("No partner takes part."),),
+        )
+    ]
+
+
+def decision_steps(conversion: Conversion) -> list[Step]:
+    decision = getattr(conversion, "decision", None)
+    if decision is None:
+        return []
+    entries = AuditEntry.objects.filter(
+        advertiser=conversion.advertiser_id,
+        at__gte=conversion.recorded_at,
+        verb__in=list(DECIDED),
+        details__conversions__contains=[str(conversion.pk)],
+    ).order_by("at", "pk")
+    reasons = dict(Reason.choices)
+    steps = []
+    for entry in entries:
+        state = DECIDED[entry.verb]
+        tone, icon = display.TONES[state]
+        reason = entry.details.get("reason")
+        details = [_("By %s.") % entry.actor_name]
+        if reason:
+            details.append(f"{reasons.get(reason, reason)}.")
+        if entry.details.get("note"):
+            details.append(entry.details["note"])
+        steps.append(Step(entry.at, str(DecisionState(state).label), icon, tone, tuple(details)))
+    if not steps and decision.decided_at:
+        tone, icon = display.TONES[decision.state]
+        steps.append(
+            Step(
+                decision.decided_at, str(decision.get_state_display()), icon, tone, (_("By %s.") % decision.decided_by,)
+            )
+        )
+    if decision.state in {DecisionState.PENDING, DecisionState.ON_HOLD}:
+        steps.append(awaited_step(decision))
+    return steps
+
+
+def awaited_step(decision: Decision) -> Step:
+    if decision.state == DecisionState.ON_HOLD:
+        return Step(
+            None, _("Waits for a decision"), "pause_circle", "hold", (_("On hold: it does not approve itself."),)
+        )
+    text = _("Approves itself after %(day)s; expected payment on %(pay)s.")
+    days = {"day": f"{decision.decide_by:%Y-%m-%d}", "pay": f"{decision.pays_on:%Y-%m-%d}"}
+    return Step(None, _("Waits for a decision"), "schedule", "warn", (text % days,))
+
+
+def money_steps(conversion: Conversion, commissions: list[Commission]) -> list[Step]:
+    references = [f"commission:{row.pk}{end}" for row in commissions for end in ("", ":reversed")]
+    postings = list(
+        Posting.objects.filter(advertiser=conversion.advertiser_id, reference__in=references)
+        .select_related("credit__partner", "debit__partner")
+        .order_by("posted_at", "pk")
+    )
+    lines = list(
+        StatementLine.objects.filter(posting__in=postings)
+        .select_related("statement__partner")
+        .order_by("statement__place")
+    )
+    statements = list({line.statement_id: line.statement for line in lines}.values())
+    settlements = Settlement.objects.filter(statement__in=statements, reversed_at__isnull=True).select_related(
+        "invoice__partner"
+    )
+    steps = []
+    for posting in postings:
+        owed = posting.credit.partner is not None
+        title = _("Owed to %(partner)s: %(amount)s") if owed else _("Taken back from %(partner)s: %(amount)s")
+        steps.append(
+            Step(
+                posting.posted_at,
+                title
+                % {
+                    "partner": posting.credit.partner or posting.debit.partner,
+                    "amount": display.amount(posting.amount_minor, posting.currency),
+                },
+                "menu_book",
+                "good" if owed else "bad",
+                (_("Due on %s.") % posting.due_on,),
+            )
+        )
+    for statement in statements:
+        link = reverse("admin:statements_statement_change", args=[statement.pk])
+        steps.append(
+            Step(statement.issued_at, _("On the statement %s") % statement, "account_balance_wallet", "good", (), link)
+        )
+    invoices = {row.invoice.pk: row.invoice for row in settlements if row.invoice}
+    for invoice in invoices.values():
+        link = reverse("admin:invoices_invoice_change", args=[invoice.pk])
+        details = (_("Pays on %s.") % invoice.pay_on,) if invoice.pay_on else ()
+        title = _("Invoice %(number)s to %(partner)s") % {"number": invoice.number, "partner": invoice.partner}
+        steps.append(Step(invoice.issued_at, title, "description", "good", details, link))
+    return steps

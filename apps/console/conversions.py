@@ -1,0 +1,319 @@
+"""Conversions: the list with its tabs, deciding, and the page that says why each amount is what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import ngettext
+
+from apps.attribution.models import Share
+from apps.commissions.models import Commission, Decision, DecisionState, Reason
+from apps.console import display
+from apps.console.access import MANAGERS, access_of, actor_of, may
+from apps.console.base import ReadOnlyAdmin
+from apps.console.conversion_story import story_of
+from apps.console.filters import Filter, campaign_filter, moment_filters, partner_filter
+from apps.console.forms import PlainForm
+from apps.console.site import site
+from apps.core.errors import Refusal
+from apps.core.periods import day_of
+from apps.pipeline.services.deciding import (
+    approve_conversions,
+    hold_conversions,
+    reject_conversions,
+    release_conversions,
+)
+from apps.tracking.models import Conversion
+
+MOST_AT_ONCE = 20_000
+TABS = {
+    "": lazy("All"),
+    "open": lazy("To decide"),
+    "hold": lazy("On hold"),
+    "approved": lazy("Approved"),
+    "rejected": lazy("Rejected"),
+}
+
+
+def by_state(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
+    """Apply a tab, or one of the lists that the dashboard links to."""
+    advertiser = access_of(request).advertiser
+    awaited = [DecisionState.PENDING, DecisionState.ON_HOLD]
+    wanted = {
+        "open": Q(decision__state=DecisionState.PENDING),
+        "hold": Q(decision__state=DecisionState.ON_HOLD),
+        "approved": Q(decision__state=DecisionState.APPROVED),
+        "rejected": Q(decision__state=DecisionState.REJECTED),
+        "late": Q(decision__state__in=awaited, decision__decide_by__lte=day_of(timezone.now(), advertiser.zone)),
+        "parked": Q(unsettled__parked_at__isnull=False),
+        "unsettled": Q(unsettled__isnull=False),
+        "test": Q(is_test=True),
+    }.get(value)
+    return rows.filter(wanted) if wanted else rows.none()
+
+
+def by_partner(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
+    if not value.isdecimal() or len(value) > 18:
+        return rows.none()
+    return rows.filter(Exists(Share.objects.filter(conversion=OuterRef("pk"), partner=int(value))))
+
+
+class RejectForm(PlainForm):
+    reason = forms.ChoiceField(label=lazy("Reason"), choices=[("", lazy("Choose a reason")), *Reason.choices])
+    note = forms.CharField(
+        label=lazy("Note"), max_length=300, required=False, help_text=lazy("The partner sees the reason, not the note.")
+    )
+
+
+@admin.register(Conversion, site=site)
+class ConversionAdmin(ReadOnlyAdmin):
+    writers = MANAGERS
+    list_display = ["happened", "order", "campaign_name", "amount", "partners", "commission", "state", "decide_by"]
+    list_display_links = ["happened", "order"]
+    search_fields = ["order_ref"]
+    search_help_text = lazy("Find an order number")
+    ordering = ["-occurred_at", "-pk"]
+    sortable_by = ["happened", "amount", "decide_by"]
+    filters = [
+        Filter("state", by_state),
+        campaign_filter(),
+        Filter("partner", by_partner, lazy("Partner"), partner_filter().choices, "select"),
+        *moment_filters("occurred_at"),
+    ]
+    actions = ["approve", "reject", "hold", "release"]
+    empty_title = lazy("No conversion yet")
+    empty_text = lazy(
+        "They appear here seconds after the shop sends them. The campaign's Tracking tab has the snippets."
+    )
+    empty_icon = "receipt_long"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).select_related("campaign", "decision", "unsettled")
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        wanted = Q(order_ref__istartswith=term)
+        with suppress(ValueError):
+            wanted |= Q(pk=UUID(term))
+        return queryset.filter(wanted), False
+
+    def tabs(self, request: HttpRequest) -> list[dict]:
+        decisions = Decision.objects.for_advertiser(access_of(request).advertiser)
+        awaited = decisions.filter(state__in=[DecisionState.PENDING, DecisionState.ON_HOLD]).aggregate(
+            open=Count("pk", filter=Q(state=DecisionState.PENDING)),
+            hold=Count("pk", filter=Q(state=DecisionState.ON_HOLD)),
+        )
+        kept = request.GET.copy()
+        for name in ("state", "p"):
+            kept.pop(name, None)
+        now = request.GET.get("state", "")
+        links = []
+        for key, title in TABS.items():
+            query = kept.copy()
+            if key:
+                query["state"] = key
+            links.append({"title": title, "link": f"?{query.urlencode()}", "on": key == now, "count": awaited.get(key)})
+        return links
+
+    def adorn(self, request: HttpRequest, rows: Any) -> None:
+        ids = [row.pk for row in rows]
+        shares: dict[UUID, list[Share]] = {}
+        found = Share.objects.of_conversions(ids).filter(partner__isnull=False).select_related("partner")
+        for share in found.order_by("-numerator", "pk"):
+            shares.setdefault(share.conversion_id, []).append(share)
+        sums: dict[UUID, int] = {}
+        for conversion_id, minor in Commission.objects.filter(conversion__in=ids).values_list(
+            "conversion_id", "amount_minor"
+        ):
+            sums[conversion_id] = sums.get(conversion_id, 0) + minor
+        for row in rows:
+            row.shown_shares, row.commission_minor = shares.get(row.pk, []), sums.get(row.pk)
+
+    @admin.display(description=lazy("Time"), ordering="occurred_at")
+    def happened(self, obj: Conversion) -> str:
+        return display.moment(obj.occurred_at)
+
+    @admin.display(description=lazy("Order"))
+    def order(self, obj: Conversion) -> str:
+        return obj.order_ref
+
+    @admin.display(description=lazy("Campaign"))
+    def campaign_name(self, obj: Conversion) -> str:
+        return obj.campaign.name
+
+    @admin.display(description=lazy("Amount"), ordering="amount_minor")
+    def amount(self, obj: Conversion) -> str:
+        return display.money(obj.amount_minor, obj.currency)
+
+    @admin.display(description=lazy("Partners"))
+    def partners(self, obj: Conversion) -> str:
+        if not obj.shown_shares:
+            return format_html('<span class="tb-muted">{}</span>', _("nobody") if decision_of(obj) else "–")
+        rows = [(share.partner, part(share)) for share in obj.shown_shares[:4]]
+        more = len(obj.shown_shares) - 4
+        shown = format_html_join("", '<span>{} <span class="tb-muted tb-small">{}</span></span>', rows)
+        rest = format_html('<span class="tb-muted tb-small">+{}</span>', more) if more > 0 else ""
+        return format_html('<span class="tb-shares">{}{}</span>', shown, rest)
+
+    @admin.display(description=lazy("Commission"))
+    def commission(self, obj: Conversion) -> str:
+        return display.money(obj.commission_minor, obj.currency)
+
+    @admin.display(description=lazy("State"))
+    def state(self, obj: Conversion) -> str:
+        return state_badge(obj)
+
+    @admin.display(description=lazy("Decide by"), ordering="decision__decide_by")
+    def decide_by(self, obj: Conversion) -> str:
+        decision = decision_of(obj)
+        return (
+            display.day(decision.decide_by) if decision and decision.state in {"PENDING", "ON_HOLD"} else display.DASH
+        )
+
+    # --- deciding ---------------------------------------------------------------------------------
+    @admin.action(description=lazy("Approve"))
+    def approve(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        return self.decide(request, list_ids(queryset), approve_conversions, _("approved"))
+
+    @admin.action(description=lazy("Put on hold"))
+    def hold(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        return self.decide(request, list_ids(queryset), hold_conversions, _("put on hold"))
+
+    @admin.action(description=lazy("Take off hold"))
+    def release(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        return self.decide(request, list_ids(queryset), release_conversions, _("taken off hold"))
+
+    @admin.action(description=lazy("Reject with a reason…"))
+    def reject(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        return self.reject_page(request, list_ids(queryset), request.get_full_path())
+
+    def decide(self, request: HttpRequest, ids: Sequence[UUID], verb: Callable, word: str, **how: str) -> None:
+        self.require(request, may(request, self.writers))
+        if len(ids) > MOST_AT_ONCE:
+            messages.error(request, _("At most %d conversions at a time: narrow the filter.") % MOST_AT_ONCE)
+            return
+        try:
+            result = verb(
+                advertiser=access_of(request).advertiser,
+                conversion_ids=ids,
+                actor=actor_of(request),
+                now=timezone.now(),
+                **how,
+            )
+        except Refusal as refusal:
+            messages.error(request, refusal.message)
+            return
+        done = ngettext("%(n)d conversion %(word)s.", "%(n)d conversions %(word)s.", result.moved)
+        messages.success(request, done % {"n": result.moved, "word": word})
+        if result.refused:
+            left = ngettext("%d could not move there.", "%d could not move there.", len(result.refused))
+            messages.warning(request, left % len(result.refused))
+
+    def reject_page(self, request: HttpRequest, ids: Sequence[UUID], back: str) -> HttpResponse | None:
+        """Ask for the reason; the second post of the same action carries it."""
+        self.require(request, may(request, self.writers))
+        if len(ids) > MOST_AT_ONCE:
+            messages.error(request, _("At most %d conversions at a time: narrow the filter.") % MOST_AT_ONCE)
+            return None
+        form = RejectForm(request.POST if "reason" in request.POST else None)
+        if form.is_valid():
+            self.decide(request, ids, reject_conversions, _("rejected"), **form.cleaned_data)
+            return None
+        return self.page(
+            request,
+            "console/reject.html",
+            ngettext("Reject %d conversion", "Reject %d conversions", len(ids)) % len(ids),
+            form=form,
+            ids=ids,
+            back=back,
+        )
+
+    # --- one conversion ---------------------------------------------------------------------------
+    def get_urls(self) -> list:
+        own = path(
+            "<uuid:object_id>/decide/",
+            self.admin_site.admin_view(self.decide_view),
+            name="tracking_conversion_decide",
+        )
+        return [own, *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
+    ) -> HttpResponse:
+        conversion = self.row(request, object_id)
+        story = story_of(conversion)
+        decision = decision_of(conversion)
+        allowed = Decision.NEXT[decision.state] if decision and may(request, self.writers) else set()
+        if decision and decision.state == DecisionState.APPROVED:
+            today = day_of(timezone.now(), access_of(request).advertiser.zone)
+            allowed = allowed if decision.locks_on > today else set()
+        return self.page(
+            request,
+            "console/conversion.html",
+            conversion.order_ref,
+            conversion=conversion,
+            story=story,
+            decision=decision,
+            allowed=allowed,
+            badge=state_badge(conversion),
+            reject_form=RejectForm(),
+            opts=None,
+        )
+
+    def decide_view(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
+        conversion = self.row(request, object_id)
+        back = HttpResponseRedirect(reverse("admin:tracking_conversion_change", args=[conversion.pk]))
+        verbs = {
+            "approve": (approve_conversions, _("approved")),
+            "hold": (hold_conversions, _("put on hold")),
+            "release": (release_conversions, _("taken off hold")),
+        }
+        verb = request.POST.get("verb", "")
+        if request.method == "POST" and verb in verbs:
+            self.decide(request, [conversion.pk], *verbs[verb])
+        elif request.method == "POST" and verb == "reject":
+            answer = self.reject_page(request, [conversion.pk], request.path)
+            return answer or back
+        return back
+
+
+def list_ids(queryset: QuerySet) -> list[UUID]:
+    return list(queryset.values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
+
+
+def decision_of(conversion: Conversion) -> Decision | None:
+    return getattr(conversion, "decision", None)
+
+
+def part(share: Share) -> str:
+    whole = share.numerator == share.denominator
+    return "" if whole else display.share(share.numerator, share.denominator)
+
+
+def state_badge(conversion: Conversion) -> str:
+    """Show what people call the state of a conversion: a fact has none, its decision has."""
+    if conversion.is_test:
+        return display.badge("TEST", _("Test"))
+    decision = decision_of(conversion)
+    if decision is None:
+        unsettled = getattr(conversion, "unsettled", None)
+        if unsettled and unsettled.parked_at:
+            return display.badge("PARKED", _("Not settled"))
+        return display.badge("NEW", _("Being settled"))
+    if decision.state == DecisionState.APPROVED and decision.locks_on <= timezone.localdate():
+        return display.badge("LOCKED", _("Locked"))
+    return display.badge(decision.state, decision.get_state_display())

@@ -1,0 +1,268 @@
+"""The dashboard: what happened, against the period before, and what waits for somebody."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from apps.commissions.models import Decision, DecisionState
+from apps.console import display
+from apps.console.access import access_of
+from apps.console.ranges import PRESETS, Range, range_of
+from apps.core.money import digits
+from apps.core.periods import day_of
+from apps.identity.models import Advertiser
+from apps.insights.selectors import (
+    Day,
+    Figures,
+    SystemState,
+    figures,
+    system_state,
+    top_campaigns,
+    top_partners,
+    trend_by_day,
+)
+from apps.partners.models import Partnership, PartnershipState
+from apps.tracking.models import RejectedEvent
+
+if TYPE_CHECKING:
+    from apps.console.site import ConsoleSite
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A figure, its change against the period before (`up`, `down`, `same` or nothing) and where its rows are."""
+
+    title: str
+    value: str
+    link: str = ""
+    change: str = ""
+    direction: str = ""
+    before: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    text: str
+    link: str
+    icon: str
+    tone: str
+
+
+def dashboard(site: ConsoleSite, request: HttpRequest) -> HttpResponse:
+    now = timezone.now()
+    advertiser = access_of(request).advertiser
+    span = range_of(request, advertiser, now)
+    current = figures(advertiser=advertiser, period=span.period)
+    before = figures(advertiser=advertiser, period=span.before) if span.compares else None
+    days = trend_by_day(advertiser=advertiser, period=span.period)
+    state = system_state(advertiser=advertiser, now=now)
+    return site.render(
+        request,
+        "console/dashboard.html",
+        _("Dashboard"),
+        span=span,
+        presets=PRESETS,
+        cards=cards(advertiser, span, current, before),
+        chart=chart(days, current.currency),
+        days=days,
+        figures=current,
+        partners=top_partners(advertiser=advertiser, period=span.period),
+        campaigns=top_campaigns(advertiser=advertiser, period=span.period),
+        tasks=tasks(advertiser, state, now),
+        state=state,
+        waiting=display.age(state.waiting_since, now) if state.waiting else "",
+        now=now,
+        rows_query=rows_query(span),
+        advertiser=advertiser,
+    )
+
+
+def rows_query(span: Range) -> str:
+    """Return the query that shows the range's conversions in their list."""
+    return f"from={span.first_on}&to={span.last_on}"
+
+
+def cards(advertiser: Advertiser, span: Range, now: Figures, before: Figures | None) -> list[Card]:
+    conversions = reverse("admin:tracking_conversion_changelist")
+    rows, campaigns = f"{conversions}?{rows_query(span)}", reverse("admin:campaigns_campaign_changelist")
+    currency = now.currency
+
+    def number(title: str, name: str, link: str, hint: str = "") -> Card:
+        value, old = getattr(now, name), getattr(before, name) if before else None
+        text = display.amount(value, currency) if name.endswith("_minor") else grouped(value)
+        shown = "" if old is None else display.amount(old, currency) if name.endswith("_minor") else grouped(old)
+        return Card(title, text, link, *change(value, old), before=shown, hint=hint)
+
+    def ratio(title: str, part: str, whole: str, link: str, hint: str) -> Card:
+        pair = (getattr(now, part), getattr(now, whole))
+        old = (getattr(before, part), getattr(before, whole)) if before else None
+        value = display.percent(*pair)
+        if old is None or not (pair[1] and old[1]):
+            return Card(title, value, link, hint=hint)
+        moved = change_of_ratio(Fraction(*pair), Fraction(*old))
+        return Card(title, value, link, *moved, before=display.percent(*old), hint=hint)
+
+    return [
+        number(_("Clicks"), "clicks", f"{reverse('admin:tracking')}?{rows_query(span)}"),
+        number(_("Conversions"), "conversions", rows, _("without tests and rejected ones")),
+        ratio(_("Conversion rate"), "conversions", "clicks", rows, _("conversions per click")),
+        number(_("Revenue"), "revenue_minor", rows, _("net of VAT and shipping")),
+        number(_("Commission"), "commission_minor", rows, _("approved and pending")),
+        ratio(_("Effective rate"), "commission_minor", "revenue_minor", campaigns, _("commission of revenue")),
+        Card(
+            _("Awaiting decision"),
+            grouped(now.pending),
+            f"{conversions}?state=open&{rows_query(span)}",
+            hint=_("%s commission") % display.amount(now.pending_commission_minor, currency),
+        ),
+    ]
+
+
+def grouped(value: int) -> str:
+    return number_format(value, use_l10n=True, force_grouping=True)
+
+
+def change(value: int, old: int | None) -> tuple[str, str]:
+    """Return the change in words (`+12.5 %`) and its direction."""
+    if old is None:
+        return "", ""
+    if not old:
+        return (_("new"), "up") if value else ("±0 %", "same")
+    return change_of_ratio(Fraction(value), Fraction(old))
+
+
+def change_of_ratio(value: Fraction, old: Fraction) -> tuple[str, str]:
+    if not old:
+        return "", ""
+    moved = (value - old) / old * 100
+    rounded = round(Decimal(moved.numerator) / Decimal(moved.denominator), 1)
+    direction = "up" if rounded > 0 else "down" if rounded < 0 else "same"
+    sign = {"up": "+", "down": "−", "same": "±"}[direction]
+    return f"{sign}{number_format(abs(rounded), decimal_pos=1)} %", direction
+
+
+def chart(days: list[Day], currency: str) -> dict[str, str]:
+    """Return data and options for Unfold's bundled Chart.js: revenue and commission as lines, clicks as bars."""
+    scale = 10 ** digits(currency)
+    data = {
+        "labels": [date_format(day.on, "j M") for day in days],
+        "datasets": [
+            {
+                "type": "line",
+                "label": _("Revenue (%s)") % currency,
+                "data": [day.revenue_minor / scale for day in days],
+                "borderColor": "#0f8492",
+                "backgroundColor": "rgba(15,132,146,.12)",
+                "fill": True,
+                "tension": 0.3,
+                "yAxisID": "y",
+                "displayYAxis": True,
+                "maxTicksXLimit": 10,
+            },
+            {
+                "type": "line",
+                "label": _("Commission (%s)") % currency,
+                "data": [day.commission_minor / scale for day in days],
+                "borderColor": "#c9803a",
+                "tension": 0.3,
+                "yAxisID": "y",
+            },
+            {
+                "type": "bar",
+                "label": _("Clicks"),
+                "data": [day.clicks for day in days],
+                "backgroundColor": "rgba(98,135,196,.45)",
+                "yAxisID": "clicks",
+                "maxBarThickness": 14,
+                "borderRadius": 3,
+            },
+        ],
+    }
+    quiet = {"color": "#8fa5ad", "precision": 0, "display": True, "maxTicksLimit": 6}
+    options = {
+        "responsive": True,
+        "maintainAspectRatio": False,
+        "animation": False,
+        "interaction": {"mode": "index", "intersect": False},
+        "plugins": {
+            "legend": {
+                "display": True,
+                "align": "end",
+                "labels": {"boxHeight": 8, "boxWidth": 8, "color": "#7b939b", "usePointStyle": True},
+            }
+        },
+        "elements": {"point": {"radius": 0, "hitRadius": 12}, "line": {"borderWidth": 2}},
+        "scales": {
+            "x": {"grid": {"display": False}, "ticks": {"color": "#8fa5ad", "maxTicksLimit": 10, "maxRotation": 0}},
+            "y": {
+                "beginAtZero": True,
+                "grid": {"color": "rgba(143,165,173,.18)"},
+                "ticks": quiet,
+                "border": {"display": False},
+            },
+            "clicks": {
+                "position": "right",
+                "beginAtZero": True,
+                "grid": {"display": False},
+                "ticks": quiet,
+                "border": {"display": False},
+            },
+        },
+    }
+    return {"data": json.dumps(data), "options": json.dumps(options)}
+
+
+def tasks(advertiser: Advertiser, state: SystemState, now: datetime) -> list[Task]:
+    """Return what waits for somebody; an empty list is a good day. Three queries."""
+    today = day_of(now, advertiser.zone)
+    conversions = reverse("admin:tracking_conversion_changelist")
+    applied = Partnership.objects.for_advertiser(advertiser).filter(state=PartnershipState.APPLIED).count()
+    awaited = Decision.objects.for_advertiser(advertiser).filter(
+        state__in=[DecisionState.PENDING, DecisionState.ON_HOLD], decide_by__lte=today
+    )
+    late = awaited.count()
+    refused = RejectedEvent.objects.filter(advertiser=advertiser, at__gte=now - timedelta(days=7)).count()
+    found = [
+        (
+            applied,
+            ngettext("%d partner has applied", "%d partners have applied", applied),
+            reverse("admin:partners_partnership_changelist") + "?state=APPLIED",
+            "person_add",
+            "info",
+        ),
+        (
+            late,
+            ngettext("%d conversion is past its decide-by day", "%d conversions are past their decide-by day", late),
+            f"{conversions}?state=late",
+            "alarm",
+            "warn",
+        ),
+        (
+            refused,
+            ngettext("%d call was refused this week", "%d calls were refused this week", refused),
+            reverse("admin:tracking_rejectedevent_changelist"),
+            "report",
+            "warn",
+        ),
+        (
+            state.parked,
+            ngettext("%d conversion could not be settled", "%d conversions could not be settled", state.parked),
+            f"{conversions}?state=parked",
+            "error",
+            "bad",
+        ),
+    ]
+    return [Task(text % number, link, icon, tone) for number, text, link, icon, tone in found if number]

@@ -1,0 +1,49 @@
+"""Plain forms in the console's look, and how a refusal lands on the field it names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from apps.core.errors import Refusal
+
+CLASSES = {
+    forms.Select: "tb-select",
+    forms.SelectMultiple: "tb-select",
+    forms.Textarea: "tb-textarea",
+    forms.CheckboxInput: "tb-check",
+}
+
+
+class PlainForm(forms.Form):
+    """A form whose widgets carry the console's classes; `required_css_class` marks what must be filled."""
+
+    use_required_attribute = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            field.widget.attrs.setdefault("class", CLASSES.get(type(field.widget), "tb-input"))
+            if field.help_text:
+                field.widget.attrs.setdefault("aria-describedby", f"{self.add_prefix(name)}-help")
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Show a refusal at the field its path names, else above the form."""
+        named = [part for part in refusal.path.replace("]", "").replace("[", ".").split(".") if part in self.fields]
+        self.add_error(named[-1] if named else None, refusal.message)
+
+
+class MomentInput(forms.DateTimeInput):
+    input_type = "datetime-local"
+
+    def __init__(self) -> None:
+        super().__init__(format="%Y-%m-%dT%H:%M")
+
+
+class CommaList(forms.CharField):
+    """Values separated by commas, as a list without blanks and repeats."""
+
+    def clean(self, value: Any) -> list[str]:
+        text = super().clean(value)
+        return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))

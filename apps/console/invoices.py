@@ -1,0 +1,102 @@
+"""Invoices: numbered, frozen, with their PDF."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from csp.decorators import csp
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import path
+from django.utils.translation import gettext_lazy as lazy
+from django.views.decorators.clickjacking import xframe_options_sameorigin
+
+from apps.console import display
+from apps.console.base import ReadOnlyAdmin
+from apps.console.filters import partner_filter
+from apps.console.site import site
+from apps.invoices.models import Invoice, Settlement
+from apps.records.models import Document
+
+# A PDF shown inside the console's own page, and nowhere else.
+PDF_CSP = {
+    "default-src": ["'none'"],
+    "frame-ancestors": ["'self'"],
+    "style-src": ["'unsafe-inline'"],
+    "object-src": ["'self'"],
+}
+
+
+@admin.register(Invoice, site=site)
+class InvoiceAdmin(ReadOnlyAdmin):
+    list_display = ["number", "partner_name", "issued", "net", "vat", "gross", "pays", "pdf"]
+    list_display_links = ["number"]
+    search_fields = ["number", "partner__name"]
+    ordering = ["-issued_at", "-pk"]
+    sortable_by = ["issued", "gross"]
+    filters = [partner_filter()]
+    intro = lazy("Self-billed: issued in the partner's name, numbered without gaps, never changed.")
+    empty_title = lazy("No invoice yet")
+    empty_text = lazy("After a month is closed, issue its invoices under “Close a month”.")
+    empty_icon = "description"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).select_related("partner").defer("content")
+
+    @admin.display(description=lazy("Partner"))
+    def partner_name(self, obj: Invoice) -> str:
+        return obj.partner.name
+
+    @admin.display(description=lazy("Issued"), ordering="issued_on")
+    def issued(self, obj: Invoice) -> str:
+        return display.day(obj.issued_on)
+
+    @admin.display(description=lazy("Net"))
+    def net(self, obj: Invoice) -> str:
+        return display.money(obj.net_minor, obj.currency)
+
+    @admin.display(description=lazy("VAT"))
+    def vat(self, obj: Invoice) -> str:
+        return display.money(obj.vat_minor, obj.currency)
+
+    @admin.display(description=lazy("Gross"), ordering="gross_minor")
+    def gross(self, obj: Invoice) -> str:
+        return display.money(obj.gross_minor, obj.currency)
+
+    @admin.display(description=lazy("Pays on"))
+    def pays(self, obj: Invoice) -> str:
+        return display.day(obj.pay_on)
+
+    @admin.display(description=lazy("PDF"))
+    def pdf(self, obj: Invoice) -> str:
+        return display.badge("APPROVED", lazy("ready")) if obj.document_id else display.badge("NEW", lazy("being made"))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
+    ) -> HttpResponse:
+        invoice = self.row(request, object_id)
+        document = Document.objects.filter(pk=invoice.document_id).defer("content").first()
+        covered = Settlement.objects.filter(invoice=invoice).select_related("statement").order_by("statement__place")
+        return self.page(
+            request,
+            "console/invoice.html",
+            invoice.number,
+            invoice=invoice,
+            content=invoice.content,
+            treatment=invoice.content.get("treatment") or {},
+            document=document,
+            covered=[row.statement for row in covered],
+        )
+
+    def get_urls(self) -> list:
+        view = csp(PDF_CSP)(xframe_options_sameorigin(self.admin_site.admin_view(self.pdf_view)))
+        return [path("<int:object_id>/pdf/", view, name="invoices_invoice_pdf"), *super().get_urls()]
+
+    def pdf_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        invoice = self.row(request, object_id)
+        if invoice.document is None:
+            raise Http404
+        how = "attachment" if "download" in request.GET else "inline"
+        headers: dict[str, Any] = {"Content-Disposition": f'{how}; filename="{invoice.document.name}"'}
+        return HttpResponse(bytes(invoice.document.content), content_type=invoice.document.media_type, headers=headers)

@@ -1,0 +1,176 @@
+"""A partner's conversions: its own part of each, and the one status that people read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+from uuid import UUID
+
+from django.db.models import Count, Q, QuerySet, Sum
+
+from apps.attribution.rules import code_key
+from apps.campaigns.models import Coupon
+from apps.commissions.models import Commission, CommissionKind, Decision, DecisionState, is_locked
+from apps.core.ids import uuid7_floor
+from apps.core.money import Money
+from apps.core.periods import Period, day_of, month_end
+from apps.insights.partner_selectors import pay_day
+from apps.partners.models import AdSpace, Partner
+from apps.statements.models import StatementLine
+from apps.tracking.models import Touchpoint
+
+LOOK_BACK = timedelta(days=366)
+
+
+def commissions_of_partner(
+    *, partner: Partner, period: Period | None = None, campaign_id: int | None = None, text: str = ""
+) -> QuerySet[Commission]:
+    """Return the partner's commissions, newest first; `text` is part of an order number, or a whole sub-id."""
+    rows = Commission.objects.filter(partner=partner, kind=CommissionKind.SALE)
+    if period:
+        rows = rows.filter(occurred_at__gte=period.start, occurred_at__lt=period.end)
+    if campaign_id:
+        rows = rows.filter(campaign_id=campaign_id)
+    if text:
+        touches = Touchpoint.objects.filter(
+            Q(sub1=text) | Q(sub2=text) | Q(sub3=text) | Q(sub4=text) | Q(sub5=text), partner_id=partner.pk
+        )
+        if period:
+            touches = touches.filter(id__gte=uuid7_floor(period.start - LOOK_BACK), id__lt=uuid7_floor(period.end))
+        rows = rows.filter(Q(conversion__order_ref__icontains=text) | Q(share__touch_id__in=touches.values("id")))
+    return rows.order_by("-occurred_at", "-pk")
+
+
+@dataclass(frozen=True, slots=True)
+class StateTotal:
+    """How many conversions stand at a decision in a currency, and what they come to for the partner."""
+
+    state: str
+    currency: str
+    count: int
+    commission_minor: int
+    revenue_minor: int
+
+
+def totals_by_state(rows: QuerySet[Commission]) -> list[StateTotal]:
+    """Return counts and sums by decision and currency; what is not payable counts, but sums to nothing. One query."""
+    sums = (
+        rows.order_by()
+        .values_list("conversion__decision__state", "currency")
+        .annotate(
+            n=Count("pk"),
+            commission=Sum("amount_minor", filter=Q(payable=True), default=0),
+            revenue=Sum("share__revenue_minor", filter=Q(payable=True), default=0),
+        )
+    )
+    return [StateTotal(*row) for row in sums]
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerConversion:
+    """A conversion as its partner sees it: own share, own revenue, own commission with its corrections."""
+
+    id: UUID
+    order_ref: str
+    goal: str
+    occurred_at: datetime
+    campaign: str
+    ad_space: str
+    status: str
+    reason: str
+    revenue: Money
+    commission: Money
+    share: Fraction
+    decide_by: date | None
+    pays_on: date | None
+    coupon: str
+    decision: Decision
+    line: StatementLine | None
+    original: Commission
+
+
+def conversion_rows(
+    rows: QuerySet[Commission] | Sequence[Commission], *, partner: Partner, now: datetime
+) -> list[PartnerConversion]:
+    """Return a page of commissions with all that is shown beside them. Five queries."""
+    if isinstance(rows, QuerySet):
+        rows = rows.select_related("conversion__decision", "campaign", "share", "advertiser")
+    rows = list(rows)
+    ids = [row.conversion_id for row in rows]
+    spaces = dict(AdSpace.objects.filter(partner=partner).values_list("pk", "name"))
+    codes = {code_key(code) for code in Coupon.objects.filter(partner=partner).values_list("code", flat=True)}
+    lines = {
+        line.conversion_id: line
+        for line in StatementLine.objects.filter(statement__partner=partner, conversion_id__in=ids)
+        .select_related("statement__advertiser")
+        .order_by("pk")
+    }
+    corrected: dict[UUID, int] = defaultdict(int)
+    corrections = Commission.objects.filter(
+        partner=partner, kind=CommissionKind.CORRECTION, conversion_id__in=ids, payable=True
+    )
+    for conversion_id, amount in corrections.values_list("conversion_id", "amount_minor"):
+        corrected[conversion_id] += amount
+    return [_row(row, lines.get(row.conversion_id), corrected[row.conversion_id], spaces, codes, now) for row in rows]
+
+
+def _row(
+    row: Commission,
+    line: StatementLine | None,
+    corrected_minor: int,
+    spaces: dict[int, str],
+    codes: set[str],
+    now: datetime,
+) -> PartnerConversion:
+    conversion, decision = row.conversion, row.conversion.decision
+    today = day_of(now, row.advertiser.zone)
+    status = public_status(row, line, today)
+    share = row.share
+    return PartnerConversion(
+        id=row.conversion_id,
+        order_ref=conversion.order_ref,
+        goal=conversion.goal,
+        occurred_at=conversion.occurred_at,
+        campaign=row.campaign.name,
+        ad_space=spaces.get(share.ad_space_id or 0, "") if share else "",
+        status=status,
+        reason=row.payable_reason if not row.payable else decision.reason if status == "REJECTED" else "",
+        revenue=Money(share.revenue_minor if share else 0, row.currency),
+        commission=Money(row.amount_minor + corrected_minor, row.currency),
+        share=Fraction(int(share.numerator), int(share.denominator)) if share else Fraction(1),
+        decide_by=decision.decide_by if status in {"PENDING", "ON_HOLD"} else None,
+        pays_on=_pays_on(row, decision, line),
+        coupon=next((code for code in conversion.coupons if code_key(code) in codes), ""),
+        decision=decision,
+        line=line,
+        original=row,
+    )
+
+
+def public_status(row: Commission, line: StatementLine | None, today: date) -> str:
+    """Return the one status a partner reads, from the decision, the lock day and the statement."""
+    decision = row.conversion.decision
+    if row.conversion.is_test:
+        return "TEST"
+    if decision.state != DecisionState.APPROVED:
+        return decision.state
+    if not row.payable:
+        return "NOT_PAYABLE"
+    if line is not None:
+        return "STATED"
+    return "LOCKED" if is_locked(decision, today) else "APPROVED"
+
+
+def _pays_on(row: Commission, decision: Decision, line: StatementLine | None) -> date | None:
+    """Return the expected day: that of its statement, else of the period the approval falls into."""
+    if not row.payable:
+        return None
+    if line is not None:
+        return pay_day(line.statement)
+    if decision.state == DecisionState.APPROVED:
+        due_on = max(decision.locks_on, day_of(decision.decided_at, row.advertiser.zone))
+        return month_end(due_on) + timedelta(days=row.advertiser.pay_days)
+    return decision.pays_on

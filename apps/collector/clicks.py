@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import Error
 
-from apps.collector.directory import Directory
+from apps.collector.directory import PATIENCE, Directory
 from apps.collector.floods import Flood
 from apps.collector.http import Answer, Request, as_text, not_allowed
 from apps.collector.pages import gone
@@ -58,8 +58,9 @@ class Clicks:
         if request.method not in {"GET", "HEAD"}:
             return not_allowed("GET", "HEAD")
         try:
-            target = await self._directory.find(code) if 0 < len(code) <= LONGEST_CODE and code.isascii() else None
-        except Error:
+            named = 0 < len(code) <= LONGEST_CODE and code.isascii() and code.isprintable()
+            target = await self._directory.find(code) if named else None
+        except (Error, TimeoutError):
             logger.error("the link %s cannot be looked up: the database is away", code)
             return as_text(503, "Please try again in a moment.", **{"retry-after": "5"})
         if target is None:
@@ -99,6 +100,7 @@ class Clicks:
             return
         try:
             await self._threads.run(
+                PATIENCE,
                 record_rejection,
                 advertiser=target.advertiser_id if target else None,
                 campaign=target.campaign_id if target else None,
@@ -107,7 +109,7 @@ class Clicks:
                 payload=payload,
                 now=self._clock(),
             )
-        except Error as error:
+        except (Error, TimeoutError) as error:
             logger.error("a refused click (%s) is not kept: %s", refusal.code, error)
 
 

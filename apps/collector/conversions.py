@@ -23,13 +23,22 @@ from apps.tracking.services import record_rejection
 
 logger = logging.getLogger(__name__)
 
-STATUS = {NotFound: 404, Conflict: 409, Invalid: 422}
+PATIENCE = 15.0
+"""Seconds that a shop's server waits for the database."""
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
 
 class UnknownCampaign(NotFound):
     code = "unknown_campaign"
     message = "There is no campaign of this name."
+
+
+class PayloadTooLarge(Invalid):
+    code = "payload_too_large"
+    message = "A call has at most 256 KB."
+
+
+STATUS = {PayloadTooLarge: 413, NotFound: 404, Conflict: 409, Invalid: 422}
 
 
 @dataclass(slots=True)
@@ -48,24 +57,26 @@ class Conversions:
     async def answer(self, request: Request, slug: str, receive: Receive) -> Answer:
         if request.method not in {"GET", "POST"}:
             return not_allowed("GET", "POST")
+        body: bytes | None
         try:
             body = await read_body(receive) if request.method == "POST" else b""
         except BodyTooLarge:
-            return _refused(413, "payload_too_large", "A call has at most 256 KB.")
+            body = None
         try:
-            return await self._threads.run(self._take, request, slug, body)
-        except (OperationalError, InterfaceError):
-            logger.exception("a conversion for %s is not stored: the database is away", slug)
-            headers = {"retry-after": "5"}
-            return _refused(503, "unavailable", "Nothing is stored: send the same call again.", **headers)
+            return await self._threads.run(PATIENCE, self._take, request, slug, body)
+        except (OperationalError, InterfaceError, TimeoutError):
+            logger.exception("a conversion for %s is not known to be stored: the database is away", slug)
+            message = "Send the same call again: however often it is sent, it is recorded once."
+            return _refused(503, "unavailable", message, **{"retry-after": "5"})
         except Exception:
             logger.exception("a conversion for %s is not stored", slug)
             return _refused(500, "internal_error", "Nothing is stored, by a fault of ours.")
 
-    def _take(self, request: Request, slug: str, body: bytes) -> Answer:
+    def _take(self, request: Request, slug: str, body: bytes | None) -> Answer:
         now = self._clock()
         call = Call()
-        campaign = Campaign.objects.filter(slug=slug).first() if slug.isascii() and len(slug) <= 80 else None
+        named = len(slug) <= 80 and slug.isascii() and slug.isprintable()
+        campaign = Campaign.objects.filter(slug=slug).first() if named else None
         try:
             _read(call, request, body)
             if campaign is None:
@@ -85,10 +96,12 @@ class Conversions:
             return _refused(status, refusal.code, refusal.message, refusal.path, refusal.details)
 
 
-def _read(call: Call, request: Request, body: bytes) -> None:
-    """Fill a call from its query and body as far as they can be read. Raises InvalidBody, InvalidField."""
+def _read(call: Call, request: Request, body: bytes | None) -> None:
+    """Fill a call as far as it can be read. Raises InvalidBody, InvalidField, PayloadTooLarge."""
     call.pairs = read_pairs(request.query)
     call.fields = gather(call.pairs)
+    if body is None:
+        raise PayloadTooLarge
     media_type = request.headers.get("content-type", FORM).partition(";")[0].strip().lower()
     if not body:
         return

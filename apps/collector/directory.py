@@ -14,6 +14,8 @@ from apps.tracking.selectors import link_target
 
 FRESH = 3.0
 """Seconds after which a change in the console reaches every process."""
+PATIENCE = 2.0
+"""Seconds that a visitor waits for the database to say where a link leads."""
 MOST_LINKS = 100_000
 
 
@@ -32,7 +34,7 @@ class Directory:
         self._loading: dict[str, asyncio.Task[LinkTarget | None]] = {}
 
     async def find(self, code: str) -> LinkTarget | None:
-        """Return a link's target, None for an unknown link. Raises django.db.Error where nobody can say."""
+        """Return a link's target, None for an unknown link. Raises Error, TimeoutError where nobody can say."""
         entry = self._entries.get(code)
         if entry and time.monotonic() - entry.loaded < FRESH:
             return entry.target
@@ -42,13 +44,13 @@ class Directory:
             task.add_done_callback(lambda _: self._loading.pop(code, None))
         try:
             return await asyncio.shield(task)
-        except Error:
+        except (Error, TimeoutError):
             if entry is None:
                 raise
             return entry.target
 
     async def _load(self, code: str) -> LinkTarget | None:
-        target = await self._threads.run(link_target, code)
+        target = await self._threads.run(PATIENCE, link_target, code)
         self._entries.pop(code, None)
         if len(self._entries) >= MOST_LINKS:
             self._entries.pop(next(iter(self._entries)))

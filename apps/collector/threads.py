@@ -25,10 +25,10 @@ class DatabaseThreads:
         self._mine = threading.local()
         self._wrappers: list[BaseDatabaseWrapper] = []
 
-    async def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._executor, lambda: self._run(call, *args, **kwargs)
-        )
+    async def run(self, patience: float, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return what a call returns. Raises TimeoutError after `patience` seconds; the call may still end well."""
+        work = asyncio.get_running_loop().run_in_executor(self._executor, lambda: self._run(call, *args, **kwargs))
+        return await asyncio.wait_for(work, patience)
 
     def close(self) -> None:
         """Let running calls end and close what they used."""

@@ -169,7 +169,7 @@ def test_change_in_the_console_is_seen_within_seconds(host, cast, monkeypatch):
     assert host.get(path_of(cast)).status == 410
 
 
-@pytest.mark.parametrize("path", ["/c/nobody", "/c/", "/c/" + "x" * 41, "/c/ä"])
+@pytest.mark.parametrize("path", ["/c/nobody", "/c/", "/c/" + "x" * 41, "/c/ä", "/c/a\x00b"])
 def test_unknown_link_is_not_found_and_reported(host, cast, path):
     reply = host.get(path)
 
@@ -209,6 +209,16 @@ def test_click_goes_on_without_an_id_where_it_cannot_be_stored(host, cast, caplo
     assert host.app.clicks.lost == 1
     assert "is not stored" in caplog.text
     assert Touchpoint.objects.count() == 1
+
+
+def test_database_that_hangs_delays_no_click_for_long(host, cast, monkeypatch):
+    host.get(path_of(cast))
+    monkeypatch.setattr(directory, "FRESH", 0)
+    monkeypatch.setattr(directory, "PATIENCE", 0.05)
+    monkeypatch.setattr(directory, "link_target", lambda code: time.sleep(0.3))
+
+    assert host.get(path_of(cast)).status == 302
+    assert host.get(path_of(cast, "coupons")).status == 503
 
 
 def test_connection_that_died_is_replaced_and_the_click_stored(host, cast):

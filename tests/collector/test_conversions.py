@@ -128,7 +128,7 @@ def test_click_id_stands_for_a_missing_order_number(host, cast):
     assert Conversion.objects.get().order_ref == tclid
 
 
-@pytest.mark.parametrize("slug", ["nobody", "x" * 200, "ä", ""])
+@pytest.mark.parametrize("slug", ["nobody", "x" * 200, "ä", "a\x00b", ""])
 def test_unknown_campaign_is_kept_for_nobody_up_to_a_number(host, cast, slug):
     replies = [host.get(f"/s/{slug}", SALE) for _ in range(25)]
 
@@ -153,6 +153,7 @@ def test_body_that_cannot_be_read_is_refused(host, cast, body, headers, status, 
     reply = host.post(SHOP, body=body, headers=headers)
 
     assert (reply.status, reply.json["code"]) == (status, code)
+    assert events() == [code]
     assert not Conversion.objects.exists()
 
 

@@ -17,6 +17,7 @@ from apps.imports.services.runs import Stored
 from apps.partners.models import AdSpace, Partner, Partnership, PartnershipState, PayoutProfile, TaxProfile
 
 TAKEN = RowRefused("Another partner of the platform has this short name.", code="partner_slug_taken", path="partner")
+MEANWHILE = RowRefused("Somebody stored the same at the same moment; import again.", code="changed_meanwhile")
 NOT_ACTIVE = RowRefused(
     "The partnership is there, but not active; decide on it first.", code="partnership_not_active", path="partner"
 )
@@ -33,7 +34,7 @@ def store_partners(batch: Batch[PartnerFact], *, campaign: Campaign, since: date
         except RowRefused as refusal:
             refused.append(refuse(row, PARTNERS, refusal))
         except IntegrityError:
-            refused.append(refuse(row, PARTNERS, TAKEN))
+            refused.append(refuse(row, PARTNERS, MEANWHILE))
         else:
             added, repeated = added + created, repeated + (not created)
     return Stored(added, repeated, refused)

@@ -67,7 +67,7 @@ def import_plainly(campaign: Campaign, path: Path) -> None:
 
 @benchmark("import")
 def measure_import(quick: bool) -> Report:
-    rows, rounds = (20_000, 3) if quick else (200_000, 3)
+    rows, rounds = (60_000, 3) if quick else (200_000, 3)
     make_partitions(first_on=YEAR.date(), last_on=YEAR.date().replace(month=12))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -13,6 +13,7 @@ from apps.imports.rules.touches import TouchFact, visitor_of
 from apps.imports.services.touches import store_touches
 from apps.pipeline.services.settling import BATCH, settle_conversions
 from apps.tracking.models import Conversion, ConversionLine
+from apps.tracking.partitions import make_partitions
 from tests.benchmarks.framework import Report, alternate, analyze, benchmark, middle, throwaway_campaign
 from tests.cast import NOON, join, make_partner, make_plan, make_policy
 
@@ -89,6 +90,7 @@ def new_touches(enrollments, visitor, at) -> Iterator[TouchFact]:
 @benchmark("settle")
 def measure_settle(quick: bool) -> Report:
     size, rounds, single = (BATCH, 3, 20) if quick else (5 * BATCH, 5, 50)
+    make_partitions(first_on=(NOON - timedelta(days=30)).date(), last_on=NOON.date())
     campaign, enrollments = make_ground()
     waiting = make_conversions(campaign, enrollments, (size + single) * rounds)
     ids = iter(waiting)

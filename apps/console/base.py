@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from django import forms
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import PermissionDenied
-from django.db.models import ForeignKey, Model, QuerySet
+from django.db.models import DateTimeField, Field, ForeignKey, Model, QuerySet, TextField
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import ModelAdmin
+from unfold.widgets import INPUT_CLASSES, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from apps.campaigns.models import Campaign, Coupon, Enrollment
 from apps.console.access import EVERYBODY, access_of, actor_of, may
 from apps.console.filters import ConsoleChangeList, Filter, bar
+from apps.console.forms import MomentInput
 from apps.console.history import changes_of
 from apps.identity.models import Advertiser
 from apps.partners.models import AdSpace, Partner, PartnerGroup
@@ -64,9 +68,12 @@ class RolesMixin:
         narrow = CHOICES.get(db_field.related_model)
         if narrow and "queryset" not in kwargs:
             kwargs["queryset"] = narrow(access_of(request).advertiser)
-        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def formfield_for_dbfield(self, db_field: Field, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
         for button in ("can_add_related", "can_change_related", "can_delete_related", "can_view_related"):
-            if hasattr(field.widget, button):
+            if field is not None and hasattr(field.widget, button):
                 setattr(field.widget, button, False)
         return field
 
@@ -90,6 +97,11 @@ class ConsoleAdmin(RolesMixin, ModelAdmin):
     actions_on_bottom = False
     list_before_template = "console/list_head.html"
     warn_unsaved_form = True
+    formfield_overrides: ClassVar[dict] = {
+        DateTimeField: {"form_class": forms.DateTimeField, "widget": MomentInput({"class": " ".join(INPUT_CLASSES)})},
+        ArrayField: {"widget": UnfoldAdminTextInputWidget},
+        TextField: {"widget": UnfoldAdminTextareaWidget({"rows": 4})},
+    }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).filter(**{self.owner: access_of(request).advertiser})
@@ -159,11 +171,13 @@ class ConsoleAdmin(RolesMixin, ModelAdmin):
             details={"model": obj._meta.label, "id": str(obj.pk), **details},
         )
 
+    def render_change_form(self, request: HttpRequest, context: dict, *args: Any, **kwargs: Any) -> HttpResponse:
+        context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def history_view(self, request: HttpRequest, object_id: str, extra_context: dict | None = None) -> HttpResponse:
         obj = self.row(request, object_id)
-        return self.page(
-            request, "console/history.html", _("History of %s") % obj, object=obj, changes=changes_of(obj), back=True
-        )
+        return self.page(request, "console/history.html", _("History of %s") % obj, changes=changes_of(obj))
 
     def require(self, request: HttpRequest, allowed: bool) -> None:
         if not allowed:
@@ -179,7 +193,13 @@ class ConsoleAdmin(RolesMixin, ModelAdmin):
     def page(self, request: HttpRequest, template: str, title: str, **context: object) -> TemplateResponse:
         """Answer with a page of this resource's own."""
         request.current_app = self.admin_site.name
-        shared = {**self.admin_site.each_context(request), "title": title, "list_url": self.list_url()}
+        crumbs = [{"title": str(self.opts.verbose_name_plural).capitalize(), "link": self.list_url()}]
+        shared = {
+            **self.admin_site.each_context(request),
+            "title": title,
+            "list_url": self.list_url(),
+            "crumbs": crumbs,
+        }
         return TemplateResponse(request, template, {**shared, **context})
 
     def list_url(self) -> str:
@@ -190,9 +210,3 @@ class ReadOnlyAdmin(ConsoleAdmin):
     """Facts and money: rows are looked at, and changed by services only."""
 
     can_add = can_change = can_delete = False
-
-
-class ConsoleInline(RolesMixin, TabularInline):
-    extra = 0
-    tab = True
-    show_change_link = False

@@ -19,7 +19,7 @@ from apps.commissions.models import CommissionPlan, PlanVersion
 from apps.console import words
 from apps.console.access import actor_of
 from apps.console.campaign_tabs import tabs
-from apps.console.forms import CommaList, MomentInput, PlainForm
+from apps.console.forms import CommaList, PlainForm, StartField
 from apps.core.errors import Refusal
 from apps.core.money import Money, digits
 from apps.pipeline.services.opening import revise_plan
@@ -70,11 +70,7 @@ def described(version: PlanVersion) -> dict[str, Any]:
 
 
 class VersionForm(PlainForm):
-    starts_at = forms.DateTimeField(
-        label=lazy("Holds from"),
-        widget=MomentInput(),
-        help_text=lazy("Conversions from this moment on follow the new version; those before keep theirs."),
-    )
+    starts_at = StartField()
     per_order = forms.DecimalField(
         label=lazy("Per order, once"), min_value=0, required=False, help_text=lazy("Beside the rules.")
     )
@@ -97,6 +93,10 @@ class RuleForm(PlainForm):
     per_unit = forms.DecimalField(label=lazy("Pays per piece"), min_value=0, required=False)
     position = forms.IntegerField(label=lazy("Position"), min_value=1, max_value=999)
     remove = forms.BooleanField(label=lazy("Leave this rule out"), required=False)
+
+    def __init__(self, *args: Any, next_position: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["position"].initial = next_position
 
     def clean(self) -> dict[str, Any]:
         values = super().clean()
@@ -185,6 +185,7 @@ def plan_version_page(model_admin: Any, request: HttpRequest, campaign: Campaign
         request.POST or None,
         prefix="rules",
         initial=[row_of(rule, 10 * place) for place, rule in enumerate(old, 1)],
+        form_kwargs={"next_position": 10 * len(old) + 10},
         currency=currency,
         kept=[{"when": rule.when, "pay": rule.pay} for rule in old],
     )

@@ -16,12 +16,13 @@ from apps.campaigns.models import Campaign
 from apps.console import words
 from apps.console.access import actor_of
 from apps.console.campaign_tabs import tabs
-from apps.console.forms import MomentInput, PlainForm
+from apps.console.forms import PlainForm, StartField
 from apps.core.errors import Refusal
 from apps.pipeline.services.opening import revise_policy
 
 
 class PolicyForm(PlainForm):
+    wide = ("repeats", "unpaid", "coupon")
     model = forms.ChoiceField(label=lazy("Model"), choices=[(key, word[0]) for key, word in words.MODELS.items()])
     click_window_days = forms.IntegerField(label=lazy("Click window in days"), min_value=0, max_value=36_500)
     view_window_days = forms.IntegerField(
@@ -45,11 +46,7 @@ class PolicyForm(PlainForm):
     )
     middle = forms.DecimalField(label=lazy("Weight of those between"), min_value=0, max_digits=6, required=False)
     last = forms.DecimalField(label=lazy("Weight of the last"), min_value=0, max_digits=6, required=False)
-    starts_at = forms.DateTimeField(
-        label=lazy("Holds from"),
-        widget=MomentInput(),
-        help_text=lazy("Conversions from this moment on follow the new version; those before keep theirs."),
-    )
+    starts_at = StartField()
 
     def settings(self, before: dict[str, Any]) -> dict[str, Any]:
         """Return the settings of the new version; what the form does not ask stays as it was."""

@@ -57,7 +57,7 @@ class CampaignAdmin(ConsoleAdmin):
     search_fields = ["name", "slug"]
     ordering = ["name"]
     fieldsets = [
-        (None, {"fields": [("name", "slug"), "state", "description"]}),
+        (None, {"fields": [("name", "short_name"), "state", "description"]}),
         (lazy("Where customers land"), {"fields": ["landing_url", "hosts"]}),
         (lazy("Conversions"), {"fields": ["currencies", "signature_required", ("starts_at", "ends_at")]}),
     ]
@@ -72,7 +72,11 @@ class CampaignAdmin(ConsoleAdmin):
         return super().get_queryset(request).annotate(partners_active=partners)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Campaign | None = None) -> list[str]:
-        return ["slug"] if obj else []
+        return ["short_name"]
+
+    @admin.display(description=lazy("Short name"))
+    def short_name(self, obj: Campaign) -> str:
+        return display.code(obj.slug)
 
     def adorn(self, request: HttpRequest, rows: Any) -> None:
         advertiser = access_of(request).advertiser

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from apps.commissions.models import Commission, Decision, DecisionState, Reason
@@ -108,8 +110,26 @@ def read_receipt(story: Story, receipt: dict[str, Any], names: dict, conversion:
         {**share, "who": who(share["partner"]), "link": names.get(share["partner"], ("", ""))[1]}
         for share in receipt["shares"]
     ]
-    story.rating = [{**row, "who": who(row["partner"])} for row in receipt["rating"]]
+    story.rating = rated_once(receipt, who)
     story.flags = [words.flag(flag) for flag in receipt["flags"]]
+
+
+def rated_once(receipt: dict[str, Any], who: Callable[[str], str]) -> list[dict[str, Any]]:
+    """Return the rule per line once for all partners of the same plan."""
+    by_plan: dict[str, list[str]] = {}
+    for row in receipt["rating"]:
+        partners = by_plan.setdefault(row["plan"], [])
+        if row["partner"] not in partners:
+            partners.append(row["partner"])
+    everybody = len(receipt["shares"]) > 1
+    rows = []
+    for plan, partners in by_plan.items():
+        is_all = everybody and len(partners) == len(receipt["shares"])
+        names = _("all partners") if is_all else ", ".join(who(partner) for partner in partners)
+        rows += [
+            {**row, "who": names} for row in receipt["rating"] if row["plan"] == plan and row["partner"] == partners[0]
+        ]
+    return rows
 
 
 def touch_steps(touches: list[dict[str, Any]]) -> list[Step]:
@@ -210,7 +230,7 @@ def awaited_step(decision: Decision) -> Step:
             None, _("Waits for a decision"), "pause_circle", "hold", (_("On hold: it does not approve itself."),)
         )
     text = _("Approves itself after %(day)s; expected payment on %(pay)s.")
-    days = {"day": f"{decision.decide_by:%Y-%m-%d}", "pay": f"{decision.pays_on:%Y-%m-%d}"}
+    days = {"day": date_format(decision.decide_by, "j M Y"), "pay": date_format(decision.pays_on, "j M Y")}
     return Step(None, _("Waits for a decision"), "schedule", "warn", (text % days,))
 
 
@@ -244,7 +264,7 @@ def money_steps(conversion: Conversion, commissions: list[Commission]) -> list[S
                 },
                 "menu_book",
                 "good" if owed else "bad",
-                (_("Due on %s.") % posting.due_on,),
+                (_("Due on %s.") % date_format(posting.due_on, "j M Y"),),
             )
         )
     for statement in statements:
@@ -255,7 +275,7 @@ def money_steps(conversion: Conversion, commissions: list[Commission]) -> list[S
     invoices = {row.invoice.pk: row.invoice for row in settlements if row.invoice}
     for invoice in invoices.values():
         link = reverse("admin:invoices_invoice_change", args=[invoice.pk])
-        details = (_("Pays on %s.") % invoice.pay_on,) if invoice.pay_on else ()
+        details = (_("Pays on %s.") % date_format(invoice.pay_on, "j M Y"),) if invoice.pay_on else ()
         title = _("Invoice %(number)s to %(partner)s") % {"number": invoice.number, "partner": invoice.partner}
         steps.append(Step(invoice.issued_at, title, "description", "good", details, link))
     return steps

@@ -79,13 +79,13 @@ def dashboard(site: ConsoleSite, request: HttpRequest) -> HttpResponse:
         chart=chart(days, current.currency),
         days=days,
         figures=current,
+        rows_query=rows_query(span),
         partners=top_partners(advertiser=advertiser, period=span.period),
         campaigns=top_campaigns(advertiser=advertiser, period=span.period),
         tasks=tasks(advertiser, state, now),
         state=state,
         waiting=display.age(state.waiting_since, now) if state.waiting else "",
         now=now,
-        rows_query=rows_query(span),
         advertiser=advertiser,
     )
 
@@ -116,7 +116,9 @@ def cards(advertiser: Advertiser, span: Range, now: Figures, before: Figures | N
         return Card(title, value, link, *moved, before=display.percent(*old), hint=hint)
 
     return [
-        number(_("Clicks"), "clicks", f"{reverse('admin:tracking')}?{rows_query(span)}"),
+        number(
+            _("Clicks"), "clicks", f"{reverse('admin:tracking_touchpoint_changelist')}?valid=yes&{rows_query(span)}"
+        ),
         number(_("Conversions"), "conversions", rows, _("without tests and rejected ones")),
         ratio(_("Conversion rate"), "conversions", "clicks", rows, _("conversions per click")),
         number(_("Revenue"), "revenue_minor", rows, _("net of VAT and shipping")),

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from apps.core.money import digits
 
 DASH = mark_safe('<span class="tb-none" aria-hidden="true">–</span>')
+NO_NUMBER = mark_safe('<span class="tb-num tb-none">–</span>')
 # State → (tone, icon). The word itself comes from the model's choices.
 TONES = {
     "PENDING": ("warn", "schedule"),
@@ -47,13 +48,13 @@ def amount(minor: int | None, currency: str) -> str:
 
 def money(minor: int | None, currency: str) -> SafeString:
     if minor is None:
-        return DASH
+        return NO_NUMBER
     return format_html('<span class="tb-num{}">{}</span>', " tb-negative" if minor < 0 else "", amount(minor, currency))
 
 
 def count(value: int | None) -> SafeString:
     if value is None:
-        return DASH
+        return NO_NUMBER
     return format_html('<span class="tb-num">{}</span>', number_format(value, use_l10n=True, force_grouping=True))
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 
 from apps.core.errors import Refusal
 
@@ -20,11 +24,13 @@ class PlainForm(forms.Form):
     """A form whose widgets carry the console's classes; `required_css_class` marks what must be filled."""
 
     use_required_attribute = False
+    wide: tuple[str, ...] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, field in self.fields.items():
             field.widget.attrs.setdefault("class", CLASSES.get(type(field.widget), "tb-input"))
+            field.is_wide = name in self.wide
             if field.help_text:
                 field.widget.attrs.setdefault("aria-describedby", f"{self.add_prefix(name)}-help")
 
@@ -37,8 +43,24 @@ class PlainForm(forms.Form):
 class MomentInput(forms.DateTimeInput):
     input_type = "datetime-local"
 
+    def __init__(self, attrs: dict[str, str] | None = None) -> None:
+        super().__init__(attrs, format="%Y-%m-%dT%H:%M")
+
+
+class StartField(forms.DateTimeField):
+    """The moment a version holds from: now or later, so that what is settled keeps its version."""
+
     def __init__(self) -> None:
-        super().__init__(format="%Y-%m-%dT%H:%M")
+        text = lazy("Conversions from this moment on follow the new version; those before keep theirs.")
+        super().__init__(label=lazy("Holds from"), widget=MomentInput(), help_text=text)
+
+    def clean(self, value: Any) -> datetime:
+        at, now = super().clean(value), timezone.now()
+        if at >= now:
+            return at
+        if at == now.replace(second=0, microsecond=0):
+            return now
+        raise forms.ValidationError(_("A version holds from now or later; settled conversions keep theirs."))
 
 
 class CommaList(forms.CharField):

@@ -47,7 +47,8 @@ def sidebar(request: HttpRequest) -> list[dict]:
             "title": _("Connect"),
             "separator": True,
             "items": [
-                item(_("Tracking"), "share_location", "tracking"),
+                item(_("Tracking"), "share_location", "tracking", exact=True),
+                item(_("Touches"), "ads_click", "tracking_touchpoint_changelist"),
                 item(_("Refused calls"), "report", "tracking_rejectedevent_changelist"),
                 item(_("API keys"), "key", "identity_advertiserkey_changelist"),
             ],

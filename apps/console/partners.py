@@ -51,6 +51,10 @@ def groups(request: HttpRequest) -> list[tuple[str, str]]:
     return list(rows.values_list("pk", "name"))
 
 
+def by_state(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
+    return rows.filter(state=value) if value in PartnershipState.values else rows.none()
+
+
 @admin.register(Partnership, site=site)
 class PartnershipAdmin(ConsoleAdmin):
     writers = MANAGERS
@@ -61,7 +65,7 @@ class PartnershipAdmin(ConsoleAdmin):
     ordering = ["partner__name"]
     sortable_by = ["name", "shown_state"]
     filters = [
-        choice_filter("state", "", PartnershipState.choices),
+        Filter("state", by_state),
         choice_filter("partner__kind", lazy("Kind"), PartnerKind.choices),
         Filter("group", lambda rows, value, request: number(rows, "group", value), lazy("Group"), groups, "select"),
     ]

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from unfold.sites import UnfoldAdminSite
 
 from apps.console.access import access_of, advertisers_for, enter
-from apps.identity.models import Advertiser
+from apps.identity.models import Advertiser, Role
 
 Page = tuple[str, str, Callable[..., HttpResponse]]
 
@@ -109,6 +109,11 @@ class ConsoleSite(UnfoldAdminSite):
         from apps.console.search import search
 
         return search(self, request)
+
+    def each_context(self, request: HttpRequest) -> dict:
+        role = access_of(request).role
+        word = Role(role).label if role else ""
+        return {**super().each_context(request), "console_role": word}
 
     def render(self, request: HttpRequest, template: str, title: str, **context: object) -> TemplateResponse:
         """Answer with a page of the console's own."""

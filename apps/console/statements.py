@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -76,6 +77,10 @@ class StatementAdmin(ReadOnlyAdmin):
     def partner_name(self, obj: Statement) -> str:
         return obj.partner.name
 
+    @admin.display(description=lazy("Lines"))
+    def line_number(self, obj: Statement) -> str:
+        return display.count(obj.line_count)
+
     @admin.display(description=lazy("Opening"))
     def opening(self, obj: Statement) -> str:
         return display.money(obj.opening_minor, obj.currency)
@@ -116,6 +121,7 @@ class StatementAdmin(ReadOnlyAdmin):
             "console/statement.html",
             f"{statement.partner} · {date_format(statement.period.lower, 'F Y')}",
             statement=statement,
+            last_on=statement.period.upper - timedelta(days=1),
             lines=lines,
             settlement=settlement,
             settled=settlement_badge(statement, settlement),

@@ -13,9 +13,22 @@ from apps.console import (
     partners,
     statements,
     team,
+    touches,
 )
 from apps.console.site import site
 
-PAGES = (campaign_tracking, campaigns, closing, connect, conversions, coupons, invoices, partners, statements, team)
+PAGES = (
+    campaign_tracking,
+    campaigns,
+    closing,
+    connect,
+    conversions,
+    coupons,
+    invoices,
+    partners,
+    statements,
+    team,
+    touches,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [path("", site.urls)]

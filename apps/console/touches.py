@@ -1,0 +1,105 @@
+"""Touches as they were recorded: the rows behind every number of clicks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+from apps.campaigns.models import Campaign
+from apps.console import display, words
+from apps.console.access import access_of
+from apps.console.base import ReadOnlyAdmin
+from apps.console.filters import Filter, campaign_filter, choice_filter, partner_filter, read_day
+from apps.console.site import site
+from apps.core.ids import uuid7_floor
+from apps.core.periods import start_of
+from apps.partners.models import Partner
+from apps.tracking.models import Touchpoint, TouchKind
+
+SHOWN_DAYS = 30
+
+
+def since(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
+    day = read_day(value)
+    return rows.filter(id__gte=uuid7_floor(start_of(day, access_of(request).advertiser.zone))) if day else rows
+
+
+def until(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
+    day = read_day(value)
+    if day is None:
+        return rows
+    return rows.filter(id__lt=uuid7_floor(start_of(day + timedelta(days=1), access_of(request).advertiser.zone)))
+
+
+def by_counting(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
+    return {"yes": rows.filter(refusal=""), "no": rows.exclude(refusal="")}.get(value, rows.none())
+
+
+@admin.register(Touchpoint, site=site)
+class TouchpointAdmin(ReadOnlyAdmin):
+    list_display = ["happened", "shown_kind", "partner", "campaign", "channel", "device", "counts"]
+    list_display_links = None
+    ordering = ["-id"]
+    sortable_by = ()
+    filters = [
+        campaign_filter("campaign_id"),
+        partner_filter("partner_id"),
+        choice_filter("kind", lazy("Kind"), TouchKind.choices),
+        Filter(
+            "valid", by_counting, lazy("Counts"), lambda request: [("yes", lazy("Yes")), ("no", lazy("No"))], "select"
+        ),
+        Filter("from", since, lazy("From"), kind="date"),
+        Filter("to", until, lazy("To"), kind="date"),
+    ]
+    intro = lazy("Clicks and other touches, of the last 30 days unless a day is chosen.")
+    empty_title = lazy("No touch in this range")
+    empty_text = lazy("Clicks on partners' links appear here at once. Choose an earlier day to look further back.")
+    empty_icon = "ads_click"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        rows = super().get_queryset(request)
+        if read_day(request.GET.get("from", "")):
+            return rows
+        return rows.filter(id__gte=uuid7_floor(timezone.now() - timedelta(days=SHOWN_DAYS)))
+
+    def adorn(self, request: HttpRequest, rows: Any) -> None:
+        partners = Partner.objects.filter(pk__in={row.partner_id for row in rows} - {None})
+        campaigns = Campaign.objects.filter(pk__in={row.campaign_id for row in rows} - {None})
+        names = dict(partners.values_list("pk", "name")), dict(campaigns.values_list("pk", "name"))
+        for row in rows:
+            row.partner_name, row.campaign_name = names[0].get(row.partner_id), names[1].get(row.campaign_id)
+
+    @admin.display(description=lazy("Time"))
+    def happened(self, obj: Touchpoint) -> str:
+        return display.moment(obj.occurred_at)
+
+    @admin.display(description=lazy("Kind"))
+    def shown_kind(self, obj: Touchpoint) -> str:
+        return obj.get_kind_display()
+
+    @admin.display(description=lazy("Partner"))
+    def partner(self, obj: Touchpoint) -> str:
+        return obj.partner_name or display.DASH
+
+    @admin.display(description=lazy("Campaign"))
+    def campaign(self, obj: Touchpoint) -> str:
+        return obj.campaign_name or display.DASH
+
+    @admin.display(description=lazy("Counts"))
+    def counts(self, obj: Touchpoint) -> str:
+        if obj.refusal:
+            return display.badge("REJECTED", words.reason(obj.refusal))
+        return display.badge("APPROVED", _("yes"))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
+    ) -> HttpResponse:
+        self.row(request, object_id)
+        return HttpResponseRedirect(self.list_url())

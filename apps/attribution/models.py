@@ -78,14 +78,22 @@ class Share(models.Model):
     writes them; a row without partner is the part that nobody is paid for.
     """
 
-    advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="+")
-    conversion = models.ForeignKey(Conversion, on_delete=models.PROTECT, related_name="shares")
-    partner = models.ForeignKey(Partner, on_delete=models.PROTECT, null=True, related_name="shares")
+    # Written by the thousand, and never for a row that is not there: one reference is checked by the database, the
+    # others follow from it and are proved by check_books (D8).
+    advertiser = models.ForeignKey(
+        Advertiser, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    conversion = models.ForeignKey(Conversion, on_delete=models.PROTECT, related_name="shares", db_index=False)
+    partner = models.ForeignKey(
+        Partner, on_delete=models.PROTECT, null=True, related_name="shares", db_constraint=False, db_index=False
+    )
     numerator = models.DecimalField(max_digits=60, decimal_places=0)
     denominator = models.DecimalField(max_digits=60, decimal_places=0)
     revenue_minor = models.BigIntegerField(_("attributed revenue"))
     currency = models.CharField(_("currency"), max_length=3)
-    policy_version = models.ForeignKey(PolicyVersion, on_delete=models.PROTECT, related_name="+")
+    policy_version = models.ForeignKey(
+        PolicyVersion, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
     touch_id = models.UUIDField(_("last counted touch"), null=True)
     ad_space_id = models.BigIntegerField(null=True)
 

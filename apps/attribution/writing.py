@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db import connection
-
 from apps.attribution.models import Share
 from apps.core.copying import copy_rows, next_ids
+from apps.core.reading import run_sql
 
 TABLE = Share._meta.db_table
 
@@ -38,5 +37,4 @@ def write_shares(rows: Sequence[ShareRow]) -> list[int]:
 
 def forget_shares(conversion_ids: Sequence[UUID]) -> None:
     """Delete the shares of undecided conversions; the database refuses it for decided ones."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM {TABLE} WHERE conversion_id = ANY(%s)", [list(conversion_ids)])
+    run_sql(f"DELETE FROM {TABLE} WHERE conversion_id = ANY(%s)", [list(conversion_ids)])

@@ -185,9 +185,13 @@ class Decision(models.Model):
         "REJECTED": set(),
     }
 
-    advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="decisions")
+    advertiser = models.ForeignKey(
+        Advertiser, on_delete=models.PROTECT, related_name="decisions", db_constraint=False, db_index=False
+    )
     conversion = models.OneToOneField(Conversion, on_delete=models.PROTECT, primary_key=True, related_name="decision")
-    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="+")
+    campaign = models.ForeignKey(
+        Campaign, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
     state = models.CharField(_("decision"), max_length=10, choices=DecisionState, default=DecisionState.PENDING)
     reason = models.CharField(_("reason"), max_length=20, choices=Reason, blank=True)
     note = models.CharField(_("note"), max_length=300, blank=True)
@@ -249,19 +253,32 @@ class CommissionKind(models.TextChoices):
 class Commission(models.Model):
     """What a partner earns from a conversion, in minor units; signed, corrections link to their original."""
 
-    advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="commissions")
-    conversion = models.ForeignKey(Conversion, on_delete=models.PROTECT, related_name="commissions")
-    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="+", db_index=False)
-    partner = models.ForeignKey(Partner, on_delete=models.PROTECT, related_name="commissions", db_index=False)
-    share = models.ForeignKey(Share, on_delete=models.PROTECT, null=True, related_name="commissions")
+    # As with shares: the share is checked by the database, what follows from it by check_books (D8).
+    advertiser = models.ForeignKey(
+        Advertiser, on_delete=models.PROTECT, related_name="commissions", db_constraint=False, db_index=False
+    )
+    conversion = models.ForeignKey(
+        Conversion, on_delete=models.PROTECT, related_name="commissions", db_constraint=False, db_index=False
+    )
+    campaign = models.ForeignKey(
+        Campaign, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    partner = models.ForeignKey(
+        Partner, on_delete=models.PROTECT, related_name="commissions", db_constraint=False, db_index=False
+    )
+    share = models.ForeignKey(Share, on_delete=models.PROTECT, null=True, related_name="commissions", db_index=False)
     kind = models.CharField(_("kind"), max_length=10, choices=CommissionKind, default=CommissionKind.SALE)
     amount_minor = models.BigIntegerField(_("amount"))
     currency = models.CharField(_("currency"), max_length=3)
-    plan_version = models.ForeignKey(PlanVersion, on_delete=models.PROTECT, null=True, related_name="+")
+    plan_version = models.ForeignKey(
+        PlanVersion, on_delete=models.PROTECT, null=True, related_name="+", db_constraint=False, db_index=False
+    )
     rule_name = models.CharField(_("rule"), max_length=120, blank=True)
     payable = models.BooleanField(_("payable"), default=True)
     payable_reason = models.CharField(_("not payable because"), max_length=20, blank=True)
-    corrects = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="corrections")
+    corrects = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, related_name="corrections", db_index=False
+    )
     occurred_at = models.DateTimeField(_("conversion happened"))
 
     class Meta:
@@ -270,6 +287,7 @@ class Commission(models.Model):
         indexes = [
             models.Index(fields=["partner", "-occurred_at"], name="commissions_of_partner"),
             models.Index(fields=["advertiser", "-occurred_at"], name="commissions_by_time"),
+            models.Index(fields=["conversion"], condition=~models.Q(kind="SALE"), name="corrections_of_conversion"),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -298,9 +316,13 @@ class Receipt(models.Model):
     per line; `sha256` is the hash of the long form's bytes, so that a later rendering can be told true.
     """
 
-    advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="+")
+    advertiser = models.ForeignKey(
+        Advertiser, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
     conversion = models.OneToOneField(Conversion, on_delete=models.PROTECT, primary_key=True, related_name="receipt")
-    policy_version = models.ForeignKey(PolicyVersion, on_delete=models.PROTECT, related_name="+", db_index=False)
+    policy_version = models.ForeignKey(
+        PolicyVersion, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
     total_minor = models.BigIntegerField(_("commission"))
     currency = models.CharField(_("currency"), max_length=3)
     body = models.JSONField(_("content"))

@@ -7,11 +7,11 @@ from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db import connection
 from psycopg.types.json import Jsonb
 
 from apps.commissions.models import Commission, CommissionKind, Decision, DecisionState, Receipt
 from apps.core.copying import copy_rows, next_ids
+from apps.core.reading import read_rows, run_sql
 
 
 class CommissionRow(NamedTuple):
@@ -72,9 +72,26 @@ def open_decisions(rows: Sequence[DecisionRow]) -> None:
     copy_rows(Decision._meta.db_table, columns, ((*row, DecisionState.PENDING.value, "", "", "") for row in rows))
 
 
+def lock_decisions(conversion_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Lock the decisions of conversions, in the order of their ids, and return their states; some have none yet."""
+    rows = read_rows(
+        f"SELECT conversion_id, state FROM {Decision._meta.db_table} WHERE conversion_id = ANY(%s) "
+        "ORDER BY conversion_id FOR UPDATE",
+        [list(conversion_ids)],
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def receipt_hashes(conversion_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return the hashes of the receipts that are there, by conversion."""
+    rows = read_rows(
+        f"SELECT conversion_id, sha256 FROM {Receipt._meta.db_table} WHERE conversion_id = ANY(%s)",
+        [list(conversion_ids)],
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 def forget_results(conversion_ids: Sequence[UUID]) -> None:
     """Delete commissions and receipts of undecided conversions; the database refuses it for decided ones."""
-    ids = list(conversion_ids)
-    with connection.cursor() as cursor:
-        for model in (Commission, Receipt):
-            cursor.execute(f"DELETE FROM {model._meta.db_table} WHERE conversion_id = ANY(%s)", [ids])
+    for model in (Commission, Receipt):
+        run_sql(f"DELETE FROM {model._meta.db_table} WHERE conversion_id = ANY(%s)", [list(conversion_ids)])

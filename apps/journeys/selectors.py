@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db import connection
-
 from apps.core.ids import uuid7_floor
+from apps.core.reading import read_rows
 
 # How far back a journey looks, and how many touches it takes; the rules mark what is over the limit.
 LOOK_BACK = timedelta(days=366)
@@ -76,19 +75,16 @@ def gather_candidates(conversions: Sequence[Wanted]) -> dict[UUID, list[Candidat
     ids = list(found)
     lows = [uuid7_floor(conversion.occurred_at - LOOK_BACK) for conversion in conversions]
     highs = [uuid7_floor(conversion.occurred_at + timedelta(milliseconds=1)) for conversion in conversions]
-    with connection.cursor() as cursor:
-        cursor.execute(GATHER, [ids, lows, highs, TOUCHES_AT_MOST])
-        for row in cursor.fetchall():
-            found[row[0]].append(Candidate(*row[1:]))
+    for row in read_rows(GATHER, [ids, lows, highs, TOUCHES_AT_MOST]):
+        found[row[0]].append(Candidate(*row[1:]))
     return found
 
 
 def candidates_by_id(advertiser_id: int, ids: Sequence[UUID]) -> dict[UUID, Candidate]:
     """Return touches by their ids, as an old receipt names them; dropped ones are missing."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id, kind, occurred_at, channel, channel_class, device, goal, refusal, campaign_id, partner_id, "
-            "ad_space_id FROM tracking_touchpoint WHERE advertiser_id = %s AND id = ANY(%s)",
-            [advertiser_id, list(ids)],
-        )
-        return {row[0]: Candidate(*row) for row in cursor.fetchall()}
+    rows = read_rows(
+        "SELECT id, kind, occurred_at, channel, channel_class, device, goal, refusal, campaign_id, partner_id, "
+        "ad_space_id FROM tracking_touchpoint WHERE advertiser_id = %s AND id = ANY(%s)",
+        [advertiser_id, list(ids)],
+    )
+    return {row[0]: Candidate(*row) for row in rows}

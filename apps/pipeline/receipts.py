@@ -7,14 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from apps.commissions.models import PlanVersion, Receipt
-from apps.commissions.rules import Item, Plan
+from apps.commissions.rules import Plan
 from apps.core.errors import NotFound
 from apps.journeys.selectors import Candidate, candidates_by_id
 from apps.partners.models import Partner
 from apps.pipeline.rules import canonical_bytes, render
 from apps.pipeline.selectors import parsed_plan
 from apps.pipeline.services.settling import order_of
-from apps.tracking.models import ConversionLine
+from apps.tracking.facts import conversions_by_id, lines_of
 
 
 class NotSettled(NotFound):
@@ -54,14 +54,10 @@ def explain_conversion(conversion_id: UUID) -> dict[str, Any]:
 def rendered(receipt: Receipt) -> tuple[dict[str, Any], bool]:
     """Return the long form of a stored receipt, and whether its bytes have the hash written at settlement."""
     conversion = receipt.conversion
-    rows = ConversionLine.objects.filter(conversion=conversion).order_by("position")
-    items = [
-        Item(row.unit_price_minor, row.quantity, row.sku or None, row.category, row.shop_category or None)
-        for row in rows
-    ]
     versions = PlanVersion.objects.prefetch_related("rules").in_bulk(set(receipt.body["plans"].values()))
     plans: dict[Any, Plan] = {key: parsed_plan(versions[pk], key) for key, pk in receipt.body["plans"].items()}
-    order = order_of(conversion, items, conversion.advertiser.zone)
+    [row] = conversions_by_id([conversion.pk])
+    order = order_of(row, lines_of([row.id]).get(row.id, ()), conversion.advertiser.zone)
     long = render(receipt.body, order, plans, receipt.currency)
     return long, sha256(canonical_bytes(long)).hexdigest() == receipt.sha256
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from queue import Queue
@@ -11,7 +10,6 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 AHEAD = 2
-SELDOM = 500_000
 
 
 def read_ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
@@ -56,14 +54,3 @@ def running(thread: Thread, stop: Event, queue: Queue[tuple[Item | None, BaseExc
             while not queue.empty():
                 queue.get()
             thread.join(0.01)
-
-
-@contextmanager
-def seldom_collecting() -> Iterator[None]:
-    """Let the garbage collector look less often: rows come by the thousand, live for a batch and make no cycles."""
-    usual = gc.get_threshold()
-    gc.set_threshold(SELDOM, *usual[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)

@@ -14,12 +14,13 @@ from django.db import transaction
 
 from apps.campaigns.models import Campaign
 from apps.core.actors import Actor
+from apps.core.collecting import seldom_collecting
 from apps.imports.models import ImportKind, ImportRun
 from apps.imports.rules.conversions import CONVERSIONS, read_conversion
 from apps.imports.rules.partners import PARTNERS, read_partner
 from apps.imports.rules.tables import Batch, read_batches, read_rows
 from apps.imports.rules.touches import TOUCHES, TouchReader
-from apps.imports.services.ahead import read_ahead, seldom_collecting
+from apps.imports.services.ahead import read_ahead
 from apps.imports.services.conversions import store_conversions
 from apps.imports.services.partners import ad_spaces_of, store_partners
 from apps.imports.services.runs import Stored, add_to_run, close_run, open_run

@@ -16,7 +16,7 @@ from django.db.models import F
 from apps.attribution.models import PolicyVersion
 from apps.attribution.rules import Sale, code_key
 from apps.attribution.writing import ShareRow, forget_shares, write_shares
-from apps.commissions.models import Decision, DecisionState, Receipt
+from apps.commissions.models import DecisionState
 from apps.commissions.rules import Item, Order, basket
 from apps.commissions.rules.deadlines import Deadlines, deadlines
 from apps.commissions.writing import (
@@ -24,18 +24,23 @@ from apps.commissions.writing import (
     DecisionRow,
     ReceiptRow,
     forget_results,
+    lock_decisions,
     open_decisions,
+    receipt_hashes,
     write_commissions,
     write_receipts,
 )
+from apps.core.collecting import seldom_collecting
 from apps.core.periods import day_of
 from apps.journeys.selectors import Candidate, Wanted, gather_candidates
 from apps.pipeline.rules import Case, Decided, compact, decide, seal
 from apps.pipeline.selectors import CampaignSettings, load_settings
-from apps.tracking.models import Conversion, ConversionLine, Unsettled
+from apps.tracking.facts import ConversionRow, LineRow, claim_conversions, lines_of, take_off_work_list
+from apps.tracking.models import Unsettled
 
 BATCH = 1_000
 PARKED_AFTER = 8
+FINAL = {DecisionState.APPROVED.value, DecisionState.REJECTED.value}
 logger = logging.getLogger(__name__)
 
 
@@ -54,7 +59,7 @@ class SettleResult:
 class Settled:
     """One conversion with all that is to be written for it."""
 
-    conversion: Conversion
+    conversion: ConversionRow
     policy_version: PolicyVersion
     decided: Decided
     body: dict[str, Any]
@@ -120,57 +125,39 @@ def _settle_or_split(ids: list[UUID], now: datetime) -> SettleResult:
 
 @transaction.atomic
 def _settle_batch(ids: list[UUID], now: datetime) -> Batch:
-    claimed = list(
-        Unsettled.objects.select_for_update(skip_locked=True, of=("self",))
-        .filter(conversion_id__in=ids, parked_at__isnull=True)
-        .order_by("conversion_id")
-        .values_list("conversion_id", flat=True)
-    )
+    claimed = claim_conversions(ids)
     if not claimed:
         return Batch()
-    states = dict(
-        Decision.objects.select_for_update()
-        .filter(conversion_id__in=claimed)
-        .order_by("conversion_id")
-        .values_list("conversion_id", "state")
-    )
-    final = {id_ for id_, state in states.items() if state in {DecisionState.APPROVED, DecisionState.REJECTED}}
-    batch = _work_out([id_ for id_ in claimed if id_ not in final])
-    _write(batch.settled, states, now)
-    done = [id_ for id_ in claimed if id_ not in batch.errors]
-    Unsettled.objects.filter(conversion_id__in=done).delete()
+    states = lock_decisions([row.id for row in claimed])
+    with seldom_collecting():
+        batch = _work_out([row for row in claimed if states.get(row.id) not in FINAL])
+        _write(batch.settled, states, now)
+    take_off_work_list([row.id for row in claimed if row.id not in batch.errors])
     return batch
 
 
-def _work_out(ids: list[UUID]) -> Batch:
+def _work_out(conversions: Sequence[ConversionRow]) -> Batch:
     """Gather the journeys, attribute, award: what each conversion comes to. Nothing is written."""
     batch = Batch()
-    conversions = list(Conversion.objects.filter(pk__in=ids))
-    items = _items(ids)
-    settings = load_settings({conversion.campaign_id for conversion in conversions})
-    journeys = gather_candidates([Wanted(conversion.pk, conversion.occurred_at) for conversion in conversions])
-    for conversion in conversions:
+    lines = lines_of([row.id for row in conversions])
+    settings = load_settings({row.campaign_id for row in conversions})
+    journeys = gather_candidates([Wanted(row.id, row.occurred_at) for row in conversions])
+    for row in conversions:
         try:
-            facts = settings[conversion.campaign_id]
-            batch.settled.append(settle_one(conversion, items.get(conversion.pk, ()), journeys[conversion.pk], facts))
+            facts = settings[row.campaign_id]
+            batch.settled.append(settle_one(row, lines.get(row.id, ()), journeys[row.id], facts))
         except Exception as error:
-            logger.exception("conversion %s cannot be settled", conversion.pk)
-            batch.errors[conversion.pk] = f"{getattr(error, 'code', type(error).__name__)}: {error}"
+            logger.exception("conversion %s cannot be settled", row.id)
+            batch.errors[row.id] = f"{getattr(error, 'code', type(error).__name__)}: {error}"
     return batch
 
 
-def _items(ids: list[UUID]) -> dict[UUID, list[Item]]:
-    found: dict[UUID, list[Item]] = {}
-    rows = ConversionLine.objects.filter(conversion__in=ids).order_by("conversion_id", "position")
-    for row in rows.values_list(
-        "conversion_id", "unit_price_minor", "quantity", "sku", "category", "shop_category", named=False
-    ):
-        found.setdefault(row[0], []).append(Item(row[1], row[2], row[3] or None, row[4], row[5] or None))
-    return found
-
-
-def order_of(conversion: Conversion, items: Sequence[Item], zone: ZoneInfo) -> Order:
+def order_of(conversion: ConversionRow, lines_sold: Sequence[LineRow], zone: ZoneInfo) -> Order:
     """Return a conversion as rating sees it; its day is the one in the advertiser's zone."""
+    items = [
+        Item(row.unit_price_minor, row.quantity, row.sku or None, row.category, row.shop_category or None)
+        for row in lines_sold
+    ]
     lines, flags = basket(conversion.amount_minor, conversion.discount_minor, items)
     return Order(
         net=sum(line.net for line in lines),
@@ -186,12 +173,12 @@ def order_of(conversion: Conversion, items: Sequence[Item], zone: ZoneInfo) -> O
 
 
 def settle_one(
-    conversion: Conversion, items: Sequence[Item], candidates: Sequence[Candidate], settings: CampaignSettings
+    conversion: ConversionRow, lines: Sequence[LineRow], candidates: Sequence[Candidate], settings: CampaignSettings
 ) -> Settled:
     """Return what one conversion comes to, by the versions that hold at its time. Raises NoPolicy, NoPlanYet."""
     version, policy = settings.policy_at(conversion.occurred_at)
     plans = settings.plans_at(conversion.occurred_at)
-    order = order_of(conversion, items, settings.zone)
+    order = order_of(conversion, lines, settings.zone)
     case = Case(
         sale=Sale(conversion.occurred_at, tuple(conversion.coupons)),
         touches=[settings.touch_of(candidate) for candidate in candidates],
@@ -226,10 +213,10 @@ def settle_one(
 
 def _write(settled: Sequence[Settled], decided: Collection[UUID], now: datetime) -> None:
     """Replace the results of pending conversions as a whole; a result that is already there stays as it is."""
-    ids = [row.conversion.pk for row in settled]
-    present = dict(Receipt.objects.filter(pk__in=ids).values_list("pk", "sha256"))
-    changed = [row for row in settled if present.get(row.conversion.pk) != row.sha256]
-    stale = [row.conversion.pk for row in changed if row.conversion.pk in present]
+    ids = [row.conversion.id for row in settled]
+    present = receipt_hashes(ids)
+    changed = [row for row in settled if present.get(row.conversion.id) != row.sha256]
+    stale = [row.conversion.id for row in changed if row.conversion.id in present]
     if stale:
         forget_results(stale)
         forget_shares(stale)
@@ -237,14 +224,14 @@ def _write(settled: Sequence[Settled], decided: Collection[UUID], now: datetime)
     ids_of = {(s.conversion_id, s.partner_id): id_ for s, id_ in zip(shares, write_shares(shares), strict=True)}
     write_commissions([row for one in changed for row in commission_rows(one, ids_of)])
     write_receipts([receipt_row(row, now) for row in changed])
-    open_decisions([decision_row(row) for row in settled if row.conversion.pk not in decided])
+    open_decisions([decision_row(row) for row in settled if row.conversion.id not in decided])
 
 
 def share_rows(row: Settled) -> list[ShareRow]:
     """Return a row per winner and, where part of the conversion is nobody's, one without partner."""
     attribution, rating, conversion = row.decided.attribution, row.decided.rating, row.conversion
     ids, spaces = row.settings.partner_ids, row.settings.ad_space_ids
-    head = (conversion.advertiser_id, conversion.pk)
+    head = (conversion.advertiser_id, conversion.id)
     tail = (conversion.currency, row.policy_version.pk)
     found = [
         ShareRow(
@@ -275,10 +262,10 @@ def commission_rows(row: Settled, share_ids: Mapping[tuple[UUID, int | None], in
         found.append(
             CommissionRow(
                 conversion.advertiser_id,
-                conversion.pk,
+                conversion.id,
                 conversion.campaign_id,
                 partner_id,
-                share_ids[conversion.pk, partner_id],
+                share_ids[conversion.id, partner_id],
                 award.commission,
                 conversion.currency,
                 row.plan_version_ids[str(award.plan.key)],
@@ -296,7 +283,7 @@ def receipt_row(row: Settled, now: datetime) -> ReceiptRow:
     total = row.decided.rating.commission
     return ReceiptRow(
         conversion.advertiser_id,
-        conversion.pk,
+        conversion.id,
         row.policy_version.pk,
         total,
         conversion.currency,
@@ -309,7 +296,7 @@ def receipt_row(row: Settled, now: datetime) -> ReceiptRow:
 def decision_row(row: Settled) -> DecisionRow:
     conversion, days = row.conversion, row.deadlines
     return DecisionRow(
-        conversion.advertiser_id, conversion.pk, conversion.campaign_id, days.decide_by, days.locks_on, days.pays_on
+        conversion.advertiser_id, conversion.id, conversion.campaign_id, days.decide_by, days.locks_on, days.pays_on
     )
 
 

@@ -1,0 +1,77 @@
+"""The facts that settling reads, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from apps.core.reading import read_rows, run_sql
+
+
+class ConversionRow(NamedTuple):
+    """A conversion as settling reads it; amounts in minor units."""
+
+    id: UUID
+    advertiser_id: int
+    campaign_id: int
+    goal: str
+    occurred_at: datetime
+    amount_minor: int
+    discount_minor: int
+    currency: str
+    coupons: list[str]
+    new_customer: bool | None
+    country: str
+    device: str
+    is_test: bool
+
+
+class LineRow(NamedTuple):
+    """A basket position of a conversion, in the order of its places."""
+
+    conversion_id: UUID
+    unit_price_minor: int
+    quantity: int
+    sku: str
+    category: str
+    shop_category: str
+
+
+CLAIM = f"""
+SELECT {", ".join(f"c.{name}" for name in ConversionRow._fields)}
+FROM tracking_unsettled u JOIN tracking_conversion c ON c.id = u.conversion_id
+WHERE u.conversion_id = ANY(%s) AND u.parked_at IS NULL
+ORDER BY u.conversion_id
+FOR UPDATE OF u SKIP LOCKED
+"""
+LINES = f"""
+SELECT {", ".join(LineRow._fields)} FROM tracking_conversionline
+WHERE conversion_id = ANY(%s) ORDER BY conversion_id, position
+"""
+
+
+def claim_conversions(ids: Sequence[UUID]) -> list[ConversionRow]:
+    """Lock those of the work list's rows that nobody else holds and that are not parked; return their conversions."""
+    return [ConversionRow(*row) for row in read_rows(CLAIM, [list(ids)])]
+
+
+def conversions_by_id(ids: Sequence[UUID]) -> list[ConversionRow]:
+    """Return conversions by their ids, in the order of these."""
+    columns = ", ".join(ConversionRow._fields)
+    sql = f"SELECT {columns} FROM tracking_conversion WHERE id = ANY(%s) ORDER BY id"
+    return [ConversionRow(*row) for row in read_rows(sql, [list(ids)])]
+
+
+def lines_of(ids: Sequence[UUID]) -> dict[UUID, list[LineRow]]:
+    """Return the lines of conversions, in their order; those without lines are missing."""
+    found: dict[UUID, list[LineRow]] = {}
+    for row in read_rows(LINES, [list(ids)]):
+        found.setdefault(row[0], []).append(LineRow(*row))
+    return found
+
+
+def take_off_work_list(ids: Sequence[UUID]) -> None:
+    """Delete the work list's rows of settled conversions, in the transaction that wrote their results."""
+    run_sql("DELETE FROM tracking_unsettled WHERE conversion_id = ANY(%s)", [list(ids)])

@@ -86,6 +86,7 @@ class PartnerConversion:
     share: Fraction
     decide_by: date | None
     pays_on: date | None
+    pay_day_passed: bool
     coupon: str
     decision: Decision
     line: StatementLine | None
@@ -129,6 +130,7 @@ def _row(
     today = day_of(now, row.advertiser.zone)
     status = public_status(row, line, today)
     share = row.share
+    pays_on = _pays_on(row, decision, line)
     return PartnerConversion(
         id=row.conversion_id,
         order_ref=conversion.order_ref,
@@ -142,7 +144,8 @@ def _row(
         commission=Money(row.amount_minor + corrected_minor, row.currency),
         share=Fraction(int(share.numerator), int(share.denominator)) if share else Fraction(1),
         decide_by=decision.decide_by if status in {"PENDING", "ON_HOLD"} else None,
-        pays_on=_pays_on(row, decision, line),
+        pays_on=pays_on,
+        pay_day_passed=pays_on is not None and pays_on < today,
         coupon=next((code for code in conversion.coupons if code_key(code) in codes), ""),
         decision=decision,
         line=line,

@@ -68,7 +68,7 @@ def accounts_of_partner(*, partner: Partner, now: datetime) -> list[PartnerAccou
     def account(advertiser_id: int, currency: str) -> PartnerAccount:
         found = accounts.get((advertiser_id, currency))
         if found is None:
-            row = known[advertiser_id]
+            row = known.get(advertiser_id) or Partnership(advertiser=Advertiser.objects.get(pk=advertiser_id))
             least = row.minimum_payout_minor
             least = row.advertiser.minimum_payout_minor if least is None else least
             found = accounts[advertiser_id, currency] = PartnerAccount(row.advertiser, currency, least)
@@ -99,7 +99,7 @@ def accounts_of_partner(*, partner: Partner, now: datetime) -> list[PartnerAccou
     for invoice in Invoice.objects.filter(
         partner=partner, pay_on__isnull=False, settlements__reversed_at=None
     ).distinct():
-        advertiser = known[invoice.advertiser_id].advertiser
+        advertiser = account(invoice.advertiser_id, invoice.currency).advertiser
         if invoice.pay_on >= day_of(now, advertiser.zone):
             on(advertiser.pk, invoice.currency, invoice.pay_on).invoiced_minor += invoice.gross_minor
     for key, due in _unstated(partner).items():

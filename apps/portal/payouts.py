@@ -37,7 +37,7 @@ from apps.portal.templatetags.portal import LOCALES
 from apps.statements.models import Statement, StatementLine
 from apps.statements.selectors import recomputed_hash
 
-STATEMENTS, INVOICES, ENTRIES, LINES = 12, 24, 30, 100
+STATEMENTS, INVOICES, ENTRIES, LINES = 12, 24, 20, 100
 LIVING = Prefetch(
     "settlements", Settlement.objects.filter(reversed_at=None).select_related("invoice"), to_attr="living"
 )

@@ -19,7 +19,7 @@ from apps.invoices.models import Settlement
 from apps.invoices.services import statement_reference
 from apps.partners.models import AdSpace, Partner
 from apps.pipeline.receipts import explain_to_partner
-from apps.portal.templatetags.portal import money, number, share
+from apps.portal.templatetags.portal import decimal_text, money, share, unrounded_money
 from apps.tracking.models import ConversionLine, Touchpoint
 
 EXACT_PLACES = 6
@@ -77,9 +77,9 @@ def said_rate(rate: str | None, currency: str) -> str:
     for part in (rate or "").split(" + "):
         value, _space, unit = part.partition(" ")
         if unit == "%":
-            said.append(f"{number(Decimal(value))}\N{NO-BREAK SPACE}%")
+            said.append(f"{decimal_text(Decimal(value))}\N{NO-BREAK SPACE}%")
         elif unit == "% of gross":
-            said.append(_("%s %% before discount") % number(Decimal(value)))
+            said.append(_("%s %% before discount") % decimal_text(Decimal(value)))
         elif unit in ("per line", "per unit", "per order"):
             amount = exact_text(Fraction(value), currency)
             per = {"per line": _("%s per line"), "per unit": _("%s per piece"), "per order": _("%s per order")}
@@ -90,15 +90,12 @@ def said_rate(rate: str | None, currency: str) -> str:
 
 
 def exact_text(value: Fraction, currency: str) -> str:
-    """Return an unrounded amount: `4.4784 €`, and `≈ 3.333333 €` where no decimal ends."""
-    places = digits(currency)
-    if value.denominator == 1 or (value * 10**places).denominator == 1:
-        return money(Money(int(value * 10**places), currency))
-    for place in range(places + 1, EXACT_PLACES + 1):
-        if (value * 10**place).denominator == 1:
-            return f"{number(Decimal(int(value * 10**place)).scaleb(-place))}\N{NO-BREAK SPACE}{currency}"
+    """Return an unrounded amount with all its decimals: `4.4784 €`, and `≈ 3.333333 €` where they do not end."""
+    for places in range(digits(currency), EXACT_PLACES + 1):
+        if (value * 10**places).denominator == 1:
+            return unrounded_money(Decimal(int(value * 10**places)).scaleb(-places), currency)
     rounded = Decimal(round(value * 10**EXACT_PLACES)).scaleb(-EXACT_PLACES)
-    return f"≈\N{NO-BREAK SPACE}{number(rounded)}\N{NO-BREAK SPACE}{currency}"
+    return f"≈\N{NO-BREAK SPACE}{unrounded_money(rounded, currency)}"
 
 
 def _rounding(exact: Fraction, amount: Money) -> str:
@@ -222,9 +219,11 @@ def _money(row: PartnerConversion, partner: Partner) -> list[dict[str, Any]]:
         if invoice.document_id:
             step |= {"url": reverse("portal:invoice_pdf", args=[invoice.pk])}
         steps.append({**step, "url_word": _("Invoice %s") % invoice.number})
-    paying = [{"icon": "banknote", "title": _("Payment"), "on": invoice.pay_on, "state": "next"}] if invoice else []
-    return [*steps, *(paying or _payment(row))]
+    return [*steps, *_payment(row)]
 
 
 def _payment(row: PartnerConversion) -> list[dict[str, Any]]:
-    return [{"icon": "banknote", "title": _("Payment"), "on": row.pays_on, "state": "next"}] if row.pays_on else []
+    if row.pays_on is None:
+        return []
+    state = "done" if row.pay_day_passed else "next"
+    return [{"icon": "banknote", "title": _("Pay day"), "on": row.pays_on, "state": state}]

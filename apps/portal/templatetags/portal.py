@@ -81,6 +81,19 @@ def number(value: int | Decimal | Fraction | str | None) -> str:
     return format_decimal(value, locale=_locale())
 
 
+def unrounded_money(value: Decimal, currency: str) -> str:
+    """`4.4784 €`: an amount before rounding, with at least its currency's own decimals."""
+    locale = _locale()
+    places = max(digits(currency), -int(value.as_tuple().exponent))
+    text = _pattern(locale, places).apply(value, locale, currency=currency, currency_digits=False)
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def decimal_text(value: Decimal) -> str:
+    """`7.1255`: a decimal with all its places."""
+    return format_decimal(value, locale=_locale(), decimal_quantization=False)
+
+
 @register.filter
 def figure(value: Money | int | Decimal | str | None) -> str:
     """An amount as money, any other number as a number."""

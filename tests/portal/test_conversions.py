@@ -1,0 +1,122 @@
+"""The list, its filters in the address, and why an amount is what it is."""
+
+from datetime import date, timedelta
+from fractions import Fraction
+
+from django.urls import reverse
+
+from apps.core.money import Money
+from apps.pipeline.services.settling import settle_waiting
+from tests.cast import make_conversion, make_touch
+from tests.portal.stage import NOW, sell
+
+LIST = reverse("portal:conversions")
+
+
+def eur(text: str) -> Money:
+    return Money.parse(text, "EUR")
+
+
+def refs(answer) -> list[str]:
+    return [row.order_ref for row in answer.context["conversions"]]
+
+
+def test_the_list_is_of_the_last_30_days_newest_first(blog):
+    assert refs(blog.get(LIST)) == ["MAR-4", "MAR-3", "MAR-2", "MAR-1"]
+
+
+def test_the_address_holds_range_status_order_and_campaign(stage, blog):
+    assert refs(blog.get(LIST, {"range": "year"}))[-2:] == ["FEB-2", "FEB-1"]
+    assert refs(blog.get(LIST, {"from": "2026-02-10", "to": "2026-02-10"})) == ["FEB-1"]
+    assert refs(blog.get(LIST, {"status": "ON_HOLD"})) == ["MAR-2"]
+    assert refs(blog.get(LIST, {"q": "mar-3"})) == ["MAR-3"]
+    assert refs(blog.get(LIST, {"campaign": stage.campaign.pk, "range": "30d"})) != []
+    assert refs(blog.get(LIST, {"campaign": stage.campaign.pk + 1})) == []
+
+
+def test_nonsense_in_the_address_falls_back(blog):
+    nonsense = {"range": "soon", "from": "x", "status": "PAID-TWICE", "campaign": "Ⅻ", "page": "-1", "q": "%_'\\"}
+    answer = blog.get(LIST, nonsense)
+    assert answer.status_code == 200
+    assert refs(answer) == []
+    assert refs(blog.get(LIST, {**nonsense, "q": ""})) == ["MAR-4", "MAR-3", "MAR-2", "MAR-1"]
+
+
+def test_a_sub_id_finds_its_sales(stage, blog):
+    at = stage.sales.held.occurred_at
+    click = make_touch(stage.enrollments.blog, at, sub2="newsletter")
+    make_conversion(stage.campaign, 30_00, at + timedelta(minutes=5), "SUB-1", click_ids=[click.pk])
+    settle_waiting(now=NOW)
+    assert refs(blog.get(LIST, {"q": "newsletter"})) == ["SUB-1"]
+    assert refs(blog.get(LIST, {"q": "news"})) == []
+
+
+def test_counts_and_sums_are_those_of_the_filters(blog):
+    answer = blog.get(LIST, {"range": "year"})
+    assert [(row["code"], row["count"]) for row in answer.context["statuses"]] == [
+        ("", 6),
+        ("PENDING", 1),
+        ("ON_HOLD", 1),
+        ("APPROVED", 3),
+        ("REJECTED", 1),
+    ]
+    assert answer.context["totals"] == {"commission": eur("144.00"), "revenue": eur("1800.00")}
+    rejected = blog.get(LIST, {"range": "year", "status": "REJECTED"}).context["totals"]
+    assert rejected == {"commission": eur("6.16"), "revenue": eur("77.00")}
+
+
+def test_each_row_says_status_share_and_days(blog):
+    rows = {row.order_ref: row for row in blog.get(LIST, {"range": "year"}).context["conversions"]}
+    assert {ref: row.status for ref, row in rows.items()} == {
+        "MAR-4": "APPROVED",
+        "MAR-3": "REJECTED",
+        "MAR-2": "ON_HOLD",
+        "MAR-1": "PENDING",
+        "FEB-2": "STATED",
+        "FEB-1": "STATED",
+    }
+    assert (rows["FEB-1"].share, rows["FEB-1"].commission) == (Fraction(1, 2), eur("40.00"))
+    assert (rows["MAR-1"].decide_by, rows["MAR-1"].pays_on) == (date(2026, 4, 27), date(2026, 5, 20))
+    assert rows["MAR-3"].reason == "returned"
+    assert rows["FEB-1"].pays_on == date(2026, 4, 20)
+
+
+def test_a_conversion_says_why_its_amount_is_what_it_is(stage, blog):
+    answer = blog.get(reverse("portal:conversion", args=[stage.sales.shared.pk]))
+    receipt = answer.context["receipt"]
+    assert (receipt["share"], receipt["others"]) == (Fraction(1, 2), 1)
+    assert [line["rate"] for line in receipt["lines"]] == ["8\N{NO-BREAK SPACE}%"]
+    assert (receipt["total_exact"], receipt["share_exact"]) == (
+        "80.00\N{NO-BREAK SPACE}€",
+        "40.00\N{NO-BREAK SPACE}€",
+    )
+    assert receipt["amount"] == eur("40.00")
+    assert receipt["verified"]
+    assert "Recomputed: the same" in answer.text
+
+
+def test_its_course_leads_to_the_statement_and_the_invoice(stage, blog):
+    steps = blog.get(reverse("portal:conversion", args=[stage.sales.shared.pk])).context["steps"]
+    assert [step["title"] for step in steps] == [
+        "Through your link",
+        "Sale",
+        "Shared and rated",
+        "Approved",
+        "Locked",
+        "On a statement",
+        "Invoiced",
+        "Pay day",
+    ]
+    assert [step["url"] for step in steps if step.get("url")] == [
+        reverse("portal:statement", args=[stage.statement.pk]),
+        reverse("portal:invoice_pdf", args=[stage.invoice.pk]),
+    ]
+
+
+def test_cents_that_do_not_end_are_shown_exactly(stage, blog):
+    sale = sell(stage, "APR-1", 19_99, stage.sales.held.occurred_at, "blog", "coupons", "cashback")
+    settle_waiting(now=sale.occurred_at)
+    receipt = blog.get(reverse("portal:conversion", args=[sale.pk])).context["receipt"]
+    assert receipt["total_exact"] == "1.5992\N{NO-BREAK SPACE}€"
+    assert receipt["share_exact"] == "≈\N{NO-BREAK SPACE}0.533067\N{NO-BREAK SPACE}€"
+    assert receipt["amount"] == eur("0.53")

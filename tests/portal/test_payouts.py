@@ -1,0 +1,98 @@
+"""Balance, expected payments, statements that prove themselves, and the PDF as it was stored."""
+
+from datetime import date
+
+from django.urls import reverse
+
+from apps.core.money import Money
+from apps.insights.partner_selectors import accounts_of_partner, blockers_of_partner, pay_day
+from apps.invoices.selectors import payability
+from apps.ledger.selectors import balances_by_partner
+from apps.partners.models import Partner, Partnership, TaxProfile
+from tests.portal.stage import NOW
+
+PAGE = reverse("portal:payouts")
+
+
+def eur(text: str) -> Money:
+    return Money.parse(text, "EUR")
+
+
+def test_the_balance_says_what_is_open_owed_and_coming(stage, blog):
+    [balance] = blog.get(PAGE).context["balances"]
+    assert (balance["pending"], balance["on_hold"]) == (eur("4.00"), eur("4.00"))
+    assert (balance["approved"], balance["paid"]) == (eur("16.00"), eur("0.00"))
+    assert balance["invoiced"] == eur("142.80")  # 120.00 and 19 % VAT
+    assert (balance["next_pay_on"], balance["next_pay"]) == (date(2026, 4, 20), eur("142.80"))
+
+
+def test_the_balance_is_the_books(stage):
+    [account] = accounts_of_partner(partner=stage.blog, now=NOW)
+    [book] = balances_by_partner(advertiser=stage.advertiser, partner_id=stage.blog.pk)
+    assert (account.accrued_minor, account.payable_minor) == (book.accrued_minor, book.payable_minor)
+
+
+def test_expected_payments_are_by_day_and_below_the_minimum_nothing_is_promised(blog):
+    coming = blog.get(PAGE).context["coming"]
+    assert [(row["pays_on"], row["invoiced"], row["approved"], row["pending"]) for row in coming] == [
+        (date(2026, 4, 20), eur("142.80"), eur("0.00"), eur("0.00")),
+        (date(2026, 5, 20), eur("0.00"), eur("0.00"), eur("4.00")),
+    ]
+
+
+def test_a_lower_minimum_promises_the_next_payment(stage, blog):
+    Partnership.objects.filter(partner=stage.blog).update(minimum_payout_minor=10_00)
+    coming = blog.get(PAGE).context["coming"]
+    assert [(row["pays_on"], row["approved"]) for row in coming][1] == (date(2026, 5, 20), eur("16.00"))
+
+
+def test_the_account_runs_line_by_line_to_the_balance(blog):
+    entries = list(blog.get(PAGE).context["entries"])
+    assert [(entry["text"], entry["ref"], entry["amount"], entry["balance"]) for entry in entries] == [
+        ("VAT of invoice", "GS2026-00001", eur("22.80"), eur("158.80")),
+        ("Commission", "MAR-4", eur("16.00"), eur("136.00")),
+        ("Commission", "FEB-2", eur("80.00"), eur("120.00")),
+        ("Commission", "FEB-1", eur("40.00"), eur("40.00")),
+    ]
+
+
+def test_a_statement_shows_its_lines_and_proves_itself(stage, blog):
+    url = reverse("portal:statement", args=[stage.statement.pk])
+    answer = blog.get(url)
+    assert answer.context["statement"]["verified"] is None
+    assert [(line["order_ref"], line["amount"]) for line in answer.context["lines"]] == [
+        ("FEB-1", eur("40.00")),
+        ("FEB-2", eur("80.00")),
+    ]
+    answer = blog.get(url, {"verify": "1"})
+    assert answer.context["statement"]["verified"] is True
+    assert "Recomputed: unchanged" in answer.text
+    assert pay_day(stage.statement) == stage.invoice.pay_on
+
+
+def test_the_pdf_is_the_stored_document(stage, blog):
+    answer = blog.get(reverse("portal:invoice_pdf", args=[stage.invoice.pk]))
+    assert answer.content == bytes(stage.invoice.document.content)
+    assert answer.content.startswith(b"%PDF-")
+    assert answer.headers["Content-Type"] == "application/pdf"
+    assert answer.headers["Content-Disposition"] == f'inline; filename="{stage.invoice.number}.pdf"'
+
+
+def test_a_missing_vat_id_is_said_on_overview_payouts_and_account(stage, blog):
+    TaxProfile.objects.filter(partner=stage.blog).update(vat_id="")
+    said = "Your VAT id or tax number is missing; without one no invoice can be written."
+    assert said in blog.get("/").text
+    assert said in blog.get(PAGE).text
+    checks = blog.get(reverse("portal:account")).context["checks"]
+    assert [check["status"] for check in checks] == ["OK", "MISSING", "OK", "OK"]
+
+
+def test_what_stands_in_the_way_is_what_invoicing_says(stage):
+    TaxProfile.objects.filter(partner=stage.blog).update(city="", vat_id="DE1")
+    Partnership.objects.filter(partner=stage.blog).update(self_billing_version="", self_billing_on=None)
+    partner = Partner.objects.get(pk=stage.blog.pk)
+    rows = Partnership.objects.filter(partner=partner)
+    today = NOW.date()
+    assert blockers_of_partner(partner=partner, partnerships=rows, today=today) == {
+        stage.advertiser.pk: payability(advertiser=stage.advertiser, partner=partner, on=today)
+    }

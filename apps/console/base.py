@@ -85,6 +85,7 @@ class ConsoleAdmin(RolesMixin, ModelAdmin):
     """
 
     owner: ClassVar[str] = "advertiser"
+    plural: ClassVar[str] = ""
     empty_title: ClassVar[str] = ""
     empty_text: ClassVar[str] = ""
     empty_icon: ClassVar[str] = "inbox"
@@ -135,11 +136,16 @@ class ConsoleAdmin(RolesMixin, ModelAdmin):
             "filter_bar": bar(self.filters, request),
             **(extra_context or {}),
         }
-        context.setdefault("title", str(self.opts.verbose_name_plural).capitalize())
+        context.setdefault("title", self.heading())
         response = super().changelist_view(request, context)
         if isinstance(response, TemplateResponse) and "cl" in (response.context_data or {}):
             self.adorn(request, response.context_data["cl"].result_list)
         return response
+
+    def heading(self) -> str:
+        """Return what people call the whole list."""
+        name = str(self.plural or self.opts.verbose_name_plural)
+        return name[:1].upper() + name[1:]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ConsoleChangeList]:
         return ConsoleChangeList
@@ -193,7 +199,7 @@ class ConsoleAdmin(RolesMixin, ModelAdmin):
     def page(self, request: HttpRequest, template: str, title: str, **context: object) -> TemplateResponse:
         """Answer with a page of this resource's own."""
         request.current_app = self.admin_site.name
-        crumbs = [{"title": str(self.opts.verbose_name_plural).capitalize(), "link": self.list_url()}]
+        crumbs = [{"title": self.heading(), "link": self.list_url()}]
         shared = {
             **self.admin_site.each_context(request),
             "title": title,

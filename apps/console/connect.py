@@ -80,9 +80,7 @@ class KeyAdmin(ReadOnlyAdmin):
         if request.method == "POST" and form.is_valid():
             key, plain = make_key(advertiser=access_of(request).advertiser, **form.cleaned_data)
             self.trace(request, "added", key, scopes=key.scopes)
-            answer = self.page(request, "console/new_key.html", _("Your new key"), key=key, plain=plain)
-            answer["Cache-Control"] = "no-store"
-            return answer
+            return self.page(request, "console/new_key.html", _("Your new key"), key=key, plain=plain)
         return self.page(
             request, "console/form.html", _("New API key"), form=form, submit=_("Make key"), cancel_url=self.list_url()
         )
@@ -101,6 +99,7 @@ def codes(request: HttpRequest) -> list[tuple[str, str]]:
 
 @admin.register(RejectedEvent, site=site)
 class RejectedEventAdmin(ReadOnlyAdmin):
+    plural = lazy("Refused calls")
     list_display = ["when", "shown_code", "message", "campaign_name", "door"]
     list_display_links = ["when"]
     search_fields = ["code", "message"]

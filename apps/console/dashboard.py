@@ -166,7 +166,7 @@ def chart(days: list[Day], currency: str) -> dict[str, str]:
                 "type": "line",
                 "label": _("Revenue (%s)") % currency,
                 "data": [day.revenue_minor / scale for day in days],
-                "borderColor": "#0f8492",
+                "borderColor": "#1596a5",
                 "backgroundColor": "rgba(15,132,146,.12)",
                 "fill": True,
                 "tension": 0.3,

@@ -59,6 +59,7 @@ def by_state(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
 class PartnershipAdmin(ConsoleAdmin):
     writers = MANAGERS
     can_add = False
+    plural = lazy("Partners")
     list_display = ["name", "kind", "shown_state", "group_name", "clicks", "conversions", "revenue", "commission"]
     list_display_links = ["name"]
     search_fields = ["partner__name", "partner__slug", "partner__website"]

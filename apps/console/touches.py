@@ -21,7 +21,7 @@ from apps.console.site import site
 from apps.core.ids import uuid7_floor
 from apps.core.periods import start_of
 from apps.partners.models import Partner
-from apps.tracking.models import Touchpoint, TouchKind
+from apps.tracking.models import TouchKind, Touchpoint
 
 SHOWN_DAYS = 30
 
@@ -44,6 +44,7 @@ def by_counting(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
 
 @admin.register(Touchpoint, site=site)
 class TouchpointAdmin(ReadOnlyAdmin):
+    plural = lazy("Touches")
     list_display = ["happened", "shown_kind", "partner", "campaign", "channel", "device", "counts"]
     list_display_links = None
     ordering = ["-id"]

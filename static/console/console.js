@@ -23,3 +23,25 @@ document.addEventListener("change", (event) => {
   const select = event.target.closest("[data-submit]");
   if (select) select.form.submit();
 });
+
+// On phones a table's rows become blocks; each cell then carries its column's name.
+const labelTables = () => {
+  for (const table of document.querySelectorAll(".tb-table:not(.is-labelled)")) {
+    const names = [...table.querySelectorAll("thead th")].map((th) => th.textContent.trim());
+    for (const row of table.querySelectorAll("tbody tr, tfoot tr")) {
+      let column = 0;
+      for (const cell of row.children) {
+        column += cell.colSpan;
+        if (cell.tagName !== "TD") continue;
+        cell.dataset.label = names[column - 1] ?? "";
+        if (cell.childNodes.length < 2) continue;
+        const whole = document.createElement("div");
+        whole.append(...cell.childNodes);
+        cell.append(whole);
+      }
+    }
+    table.classList.add("is-labelled");
+  }
+};
+document.addEventListener("DOMContentLoaded", labelTables);
+document.addEventListener("htmx:afterSwap", labelTables);

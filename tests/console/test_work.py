@@ -1,0 +1,215 @@
+"""What people do in the console, end to end."""
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.attribution.models import PolicyVersion
+from apps.campaigns.models import Campaign, Enrollment, TrackingLink
+from apps.commissions.models import CommissionPlan, PlanVersion
+from apps.identity.models import AdvertiserKey, Membership
+from apps.invoices.models import Invoice
+from apps.partners.models import AdSpace, Partnership
+from apps.records.models import AuditEntry
+from apps.statements.models import ClosedPeriod
+from tests.cast import make_partner
+from tests.console.scene import make_scene, sell, state_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def acme():
+    return make_scene()
+
+
+def test_a_conversion_says_why_its_amount_is_what_it_is(acme):
+    page = acme.owner.get(reverse("admin:tracking_conversion_change", args=[acme.paid.pk])).content.decode()
+    for text in ("Why this amount", "verified", "8 %", "80.00", "everything", acme.invoice.number, "Owed to Blog"):
+        assert text in page
+
+
+def test_approving_and_rejecting_in_the_list(acme):
+    changelist = reverse("admin:tracking_conversion_changelist")
+    other = sell(acme, at=timezone.now() - timedelta(days=1), order_ref="OPEN-2")
+    acme.owner.post(changelist, {"action": "approve", "_selected_action": [str(acme.open.pk)]})
+    assert (state_of(acme.open), state_of(other)) == ("APPROVED", "PENDING")
+
+    chosen = {"action": "reject", "_selected_action": [str(other.pk)]}
+    assert b"Choose a reason" in acme.owner.post(changelist, chosen).content
+    assert state_of(other) == "PENDING"
+    acme.owner.post(changelist, {**chosen, "reason": "cancelled", "note": "by mail"})
+    assert state_of(other) == "REJECTED"
+
+
+def test_deciding_on_the_page_of_a_conversion(acme):
+    address = reverse("admin:tracking_conversion_decide", args=[acme.open.pk])
+    for verb, state in (("hold", "ON_HOLD"), ("release", "PENDING"), ("approve", "APPROVED")):
+        acme.owner.post(address, {"verb": verb})
+        assert state_of(acme.open) == state
+    page = acme.owner.get(reverse("admin:tracking_conversion_change", args=[acme.open.pk])).content.decode()
+    assert "On hold" in page and "By Owner." in page
+
+
+def test_filters_live_in_the_address(acme):
+    changelist = reverse("admin:tracking_conversion_changelist")
+    shown = {
+        "?state=open": {"OPEN-1"},
+        "?state=approved": {"PAID-1"},
+        f"?campaign={acme.campaign.pk}&from=2026-03-01": {"OPEN-1"},
+        "?to=2026-02-01": {"PAID-1"},
+        f"?partner={acme.partners.comparison.pk}": set(),
+        "?q=PAID": {"PAID-1"},
+        f"?q={acme.open.pk}": {"OPEN-1"},
+        "?partner=x": set(),
+        "?state=nonsense": set(),
+        "": {"OPEN-1", "PAID-1"},
+    }
+    for query, orders in shown.items():
+        page = acme.owner.get(changelist + query).content.decode()
+        assert {order for order in ("OPEN-1", "PAID-1") if order in page} == orders, query
+
+
+def test_a_campaign_is_opened_in_one_form(acme):
+    content = {
+        "name": "Acme Outlet",
+        "slug": "outlet",
+        "landing_url": "https://outlet.acme.example/",
+        "currency": "eur",
+        "percent": "7.5",
+        "model": "LINEAR",
+        "starts_at": "2026-01-01T00:00",
+    }
+    answer = acme.owner.post(reverse("admin:campaigns_campaign_add"), content)
+    campaign = Campaign.objects.get(slug="outlet")
+    assert answer["Location"] == reverse("admin:campaigns_campaign_partners", args=[campaign.pk])
+    version = PlanVersion.objects.get(plan__campaign=campaign)
+    assert [(rule.when, rule.pay) for rule in version.rules.all()] == [({}, {"percent": "7.5"})]
+    assert PolicyVersion.objects.get(policy__campaign=campaign).settings == {"model": "LINEAR", "repeats": "ONCE"}
+
+    again = acme.owner.post(reverse("admin:campaigns_campaign_add"), content)
+    assert b"Another campaign has this short name." in again.content
+    assert Campaign.objects.filter(advertiser=acme.advertiser).count() == 2
+
+
+def rule(number, **values):
+    filled = {"name": "", "customer": "", "category": "", "position": number * 10, **values}
+    return {f"rules-{number - 1}-{name}": value for name, value in filled.items()}
+
+
+def test_a_new_version_of_a_plan_keeps_the_order_people_give(acme):
+    plan = CommissionPlan.objects.get()
+    address = reverse("admin:campaigns_campaign_plan_version", args=[acme.campaign.pk, plan.pk])
+    soon = timezone.localtime() + timedelta(days=1)
+    content = {
+        "rules-TOTAL_FORMS": 3,
+        "rules-INITIAL_FORMS": 1,
+        "starts_at": f"{soon:%Y-%m-%dT%H:%M}",
+        "per_order": "2",
+        **rule(1, name="rest", percent="5", position=90),
+        **rule(2, name="new customers", customer="new", amount_from="200", percent="12"),
+        **rule(3, name="books", category="BOOK, COMIC", per_line="0.5"),
+    }
+    assert acme.owner.post(address, content).status_code == 302
+    version = plan.versions.first()
+    assert (version.number, version.per_order_minor) == (2, 200)
+    assert [(row.name, row.when, row.pay) for row in version.rules.all()] == [
+        ("new customers", {"new_customer": True, "amount_from": "200.00"}, {"percent": "12"}),
+        ("books", {"category": ["BOOK", "COMIC"]}, {"per_line": "0.50"}),
+        ("rest", {}, {"percent": "5"}),
+    ]
+    page = acme.owner.get(reverse("admin:campaigns_campaign_plan", args=[acme.campaign.pk])).content.decode()
+    assert "a new customer and order from 200.00 EUR" in page
+
+
+def test_a_version_starts_now_or_later(acme):
+    address = reverse("admin:campaigns_campaign_attribution", args=[acme.campaign.pk])
+    content = {"model": "LINEAR", "click_window_days": 30, "view_window_days": 0, "repeats": "ONCE"}
+    content |= {"unpaid": "IGNORE", "coupon": "IF_WINNER", "starts_at": "2020-01-01T00:00"}
+    assert b"A version holds from now or later" in acme.owner.post(address, content).content
+    assert PolicyVersion.objects.count() == 1
+    acme.owner.post(
+        address, {**content, "starts_at": f"{timezone.localtime(timezone=acme.advertiser.zone):%Y-%m-%dT%H:%M}"}
+    )
+    assert PolicyVersion.objects.first().settings["model"] == "LINEAR"
+
+
+def test_enrolling_gives_a_link_and_deep_links_stay_at_home(acme):
+    space = AdSpace.objects.create(partner=acme.partners.blog, name="News", slug="news")
+    acme.owner.post(reverse("admin:campaigns_campaign_partners", args=[acme.campaign.pk]), {"ad_space": space.pk})
+    enrollment = Enrollment.objects.get(ad_space=space)
+    assert enrollment.links.count() == 1
+    address = reverse("admin:campaigns_campaign_make_link", args=[acme.campaign.pk, enrollment.pk])
+    refused = acme.owner.post(address, {"landing_url": "https://evil.example/"})
+    assert b"own hosts" in refused.content and enrollment.links.count() == 1
+    acme.owner.post(address, {"landing_url": "https://shop.acme.example/tents", "name": "Tents"})
+    assert TrackingLink.objects.filter(enrollment=enrollment, name="Tents").exists()
+    acme.owner.post(reverse("admin:campaigns_campaign_end_enrollment", args=[acme.campaign.pk, enrollment.pk]))
+    enrollment.refresh_from_db()
+    assert enrollment.state == "ENDED" and enrollment.periods.get().active.upper is not None
+
+
+def test_an_application_is_decided_with_its_reason(acme):
+    partnership = Partnership.objects.create(advertiser=acme.advertiser, partner=make_partner("radio"))
+    move = reverse("admin:partners_partnership_move", args=[partnership.pk, "reject"])
+    acme.owner.post(move, {"reason": ""})
+    partnership.refresh_from_db()
+    assert partnership.state == "APPLIED"
+    acme.owner.post(move, {"reason": "No audience here"})
+    partnership.refresh_from_db()
+    assert (partnership.state, partnership.reason) == ("REJECTED", "No audience here")
+    acme.owner.post(reverse("admin:partners_partnership_move", args=[partnership.pk, "approve"]))
+    partnership.refresh_from_db()
+    assert partnership.state == "ACTIVE"
+    verbs = list(AuditEntry.objects.filter(verb__startswith="partner_").order_by("pk").values_list("verb", flat=True))
+    assert verbs == ["partner_rejected", "partner_active"]
+
+
+def test_closing_a_month_asks_for_its_name(acme):
+    address = f"{reverse('admin:closing')}?month=2026-03"
+    assert b"Type 2026-03 to close it." in acme.owner.post(address, {"typed": "2026-02"}).content
+    assert ClosedPeriod.objects.count() == 1
+    acme.owner.post(address, {"typed": "2026-03"})
+    assert ClosedPeriod.objects.count() == 2
+    acme.owner.post(reverse("admin:closing_invoices"))
+    assert Invoice.objects.count() == 1
+
+
+def test_a_key_is_shown_once(acme):
+    content = {"name": "till", "scopes": ["conversions:write", "conversions:read"]}
+    page = acme.owner.post(reverse("admin:identity_advertiserkey_add"), content)
+    key = AdvertiserKey.objects.get(name="till")
+    assert f"{key.prefix}." in page.content.decode() and "no-store" in page["Cache-Control"]
+    plain = page.context["plain"]
+    assert plain not in acme.owner.get(reverse("admin:identity_advertiserkey_changelist")).content.decode()
+    chosen = {"action": "revoke", "_selected_action": [key.pk]}
+    acme.owner.post(reverse("admin:identity_advertiserkey_changelist"), chosen)
+    assert not AdvertiserKey.objects.is_valid(plain)
+
+
+def test_the_team_grows_and_keeps_an_owner(acme):
+    acme.owner.post(reverse("admin:identity_membership_add"), {"email": "New@Acme.example", "role": "ANALYST"})
+    assert Membership.objects.get(user__email="new@acme.example").role == "ANALYST"
+    mine = Membership.objects.get(advertiser=acme.advertiser, role="OWNER")
+    change = reverse("admin:identity_membership_change", args=[mine.pk])
+    assert b"keeps at least one owner" in acme.owner.post(change, {"role": "ANALYST"}).content
+    delete = reverse("admin:identity_membership_delete", args=[mine.pk])
+    assert acme.owner.post(delete, {"post": "yes"}).status_code == 403
+
+
+def test_the_dashboard_reads_its_range_from_the_address(acme):
+    page = acme.owner.get("/admin/?range=custom&from=2026-01-01&to=2026-01-31")
+    cards = {card.title: card.value for card in page.context["cards"]}
+    assert (cards["Conversions"], cards["Revenue"], cards["Commission"]) == ("1", "1,000.00 EUR", "80.00 EUR")
+    assert cards["Effective rate"] == "8.00 %" and cards["Clicks"] == "1"
+    wrong = acme.owner.get("/admin/?range=custom&from=2026-02-30&to=x").context["span"]
+    assert wrong.preset == "30d"
+
+
+def test_search_finds_by_number_and_name_at_home_only(acme):
+    for term, found in (("OPEN-1", "OPEN-1"), (str(acme.open.pk), "OPEN-1"), ("blo", "Blog"), ("SAVE", "SAVE10")):
+        address = f"{reverse('admin:search')}?s={term}&extended=1"
+        assert found in acme.owner.get(address).content.decode()
+        assert found not in acme.neighbor.get(address).content.decode()

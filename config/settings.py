@@ -12,6 +12,7 @@ import pghistory
 from django.utils.translation import gettext_lazy as _
 
 from apps.console.unfold import UNFOLD as UNFOLD
+from config.logs import configure_logs
 from config.servers import redis_addresses
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -272,10 +273,7 @@ SPECTACULAR_SETTINGS = {
 # --- history, logs ------------------------------------------------------------------------------------
 PGHISTORY_APPEND_ONLY = True
 PGHISTORY_DEFAULT_TRACKERS = (pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-}
+LOGGING = configure_logs(
+    level=env.str("LOG_LEVEL", default="INFO" if ENVIRONMENT != "test" else "WARNING"),
+    as_json=ENVIRONMENT == "production",
+)

@@ -7,6 +7,6 @@ from config.servers import use_test_servers
 use_test_servers()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from django.conf import settings  # noqa: E402  (the settings read the addresses)
+import django  # noqa: E402  (the settings read the addresses)
 
-assert settings.DATABASES, "the settings must be read before pytest-django looks for them"
+django.setup()  # a conftest of a folder named on the command line is loaded before pytest-django sets Django up

@@ -8,6 +8,7 @@ from rest_framework.routers import SimpleRouter
 from apps.api import schema  # noqa: F401  (describes the keys)
 from apps.api.v1.campaigns import CampaignViewSet
 from apps.api.v1.conversions import ConversionViewSet
+from apps.api.v1.explain import ExplainView
 from apps.api.v1.invoices import InvoiceViewSet
 from apps.api.v1.partners import PartnerViewSet
 from apps.api.v1.statements import StatementViewSet
@@ -29,5 +30,6 @@ docs = csp_update({"style-src": ["'self'", "'unsafe-inline'"]})(
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", docs, name="docs"),
+    path("v1/explain/", ExplainView.as_view(), name="explain"),
     path("v1/", include(v1.urls)),
 ]

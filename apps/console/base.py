@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import PermissionDenied
-from django.db.models import DateTimeField, Field, ForeignKey, Model, QuerySet, TextField
+from django.db.models import DateField, DateTimeField, Field, ForeignKey, Model, QuerySet, TextField
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -20,7 +20,7 @@ from unfold.widgets import INPUT_CLASSES, UnfoldAdminTextareaWidget, UnfoldAdmin
 from apps.campaigns.models import Campaign, Coupon, Enrollment
 from apps.console.access import EVERYBODY, access_of, actor_of, may
 from apps.console.filters import ConsoleChangeList, Filter, bar
-from apps.console.forms import MomentInput
+from apps.console.forms import DayInput, MinorField, MomentInput
 from apps.console.history import changes_of
 from apps.identity.models import Advertiser
 from apps.partners.models import AdSpace, Partner, PartnerGroup
@@ -71,11 +71,24 @@ class RolesMixin:
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def formfield_for_dbfield(self, db_field: Field, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name.endswith("_minor"):
+            return self.amount_field(db_field, access_of(request).advertiser.currency)
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         for button in ("can_add_related", "can_change_related", "can_delete_related", "can_view_related"):
             if field is not None and hasattr(field.widget, button):
                 setattr(field.widget, button, False)
         return field
+
+    def amount_field(self, db_field: Field, currency: str) -> MinorField:
+        """Return the field of a column in minor units: people write 50.00, not 5000."""
+        text = _("In %s. Empty: the advertiser's own.") % currency if db_field.null else _("In %s.") % currency
+        return MinorField(
+            currency=currency,
+            label=str(db_field.verbose_name).capitalize(),
+            required=not db_field.blank,
+            help_text=text,
+            widget=UnfoldAdminTextInputWidget({"inputmode": "decimal"}),
+        )
 
 
 class ConsoleAdmin(RolesMixin, ModelAdmin):
@@ -100,6 +113,7 @@ class ConsoleAdmin(RolesMixin, ModelAdmin):
     warn_unsaved_form = True
     formfield_overrides: ClassVar[dict] = {
         DateTimeField: {"form_class": forms.DateTimeField, "widget": MomentInput({"class": " ".join(INPUT_CLASSES)})},
+        DateField: {"widget": DayInput({"class": " ".join(INPUT_CLASSES)})},
         ArrayField: {"widget": UnfoldAdminTextInputWidget},
         TextField: {"widget": UnfoldAdminTextareaWidget({"rows": 4})},
     }

@@ -18,6 +18,7 @@ from apps.console import campaign_pages, display
 from apps.console.access import MANAGERS, access_of, actor_of
 from apps.console.base import ConsoleAdmin
 from apps.console.campaign_tabs import tabs
+from apps.console.filters import choice_filter
 from apps.console.forms import MomentInput, PlainForm
 from apps.console.ranges import range_of
 from apps.console.site import site
@@ -53,7 +54,7 @@ class CampaignAdmin(ConsoleAdmin):
     writers = MANAGERS
     list_display = ["title", "shown_state", "partner_count", "clicks", "conversions", "revenue", "commission"]
     list_display_links = ["title"]
-    list_filter = ["state"]
+    filters = [choice_filter("state", lazy("State"), CampaignState.choices)]
     search_fields = ["name", "slug"]
     ordering = ["name"]
     fieldsets = [

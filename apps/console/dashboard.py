@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,19 +11,18 @@ from typing import TYPE_CHECKING
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format, number_format
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.commissions.models import Decision, DecisionState
 from apps.console import display
 from apps.console.access import access_of
+from apps.console.charts import trend_chart
 from apps.console.ranges import PRESETS, Range, range_of
-from apps.core.money import digits
 from apps.core.periods import day_of
 from apps.identity.models import Advertiser
 from apps.insights.selectors import (
-    Day,
     Figures,
     SystemState,
     figures,
@@ -76,7 +74,7 @@ def dashboard(site: ConsoleSite, request: HttpRequest) -> HttpResponse:
         span=span,
         presets=PRESETS,
         cards=cards(advertiser, span, current, before),
-        chart=chart(days, current.currency),
+        chart=trend_chart(days, current.currency),
         days=days,
         figures=current,
         rows_query=rows_query(span),
@@ -154,77 +152,6 @@ def change_of_ratio(value: Fraction, old: Fraction) -> tuple[str, str]:
     direction = "up" if rounded > 0 else "down" if rounded < 0 else "same"
     sign = {"up": "+", "down": "−", "same": "±"}[direction]
     return f"{sign}{number_format(abs(rounded), decimal_pos=1)} %", direction
-
-
-def chart(days: list[Day], currency: str) -> dict[str, str]:
-    """Return data and options for Unfold's bundled Chart.js: revenue and commission as lines, clicks as bars."""
-    scale = 10 ** digits(currency)
-    data = {
-        "labels": [date_format(day.on, "j M") for day in days],
-        "datasets": [
-            {
-                "type": "line",
-                "label": _("Revenue (%s)") % currency,
-                "data": [day.revenue_minor / scale for day in days],
-                "borderColor": "#1596a5",
-                "backgroundColor": "rgba(15,132,146,.12)",
-                "fill": True,
-                "tension": 0.3,
-                "yAxisID": "y",
-                "displayYAxis": True,
-                "maxTicksXLimit": 10,
-            },
-            {
-                "type": "line",
-                "label": _("Commission (%s)") % currency,
-                "data": [day.commission_minor / scale for day in days],
-                "borderColor": "#c9803a",
-                "tension": 0.3,
-                "yAxisID": "y",
-            },
-            {
-                "type": "bar",
-                "label": _("Clicks"),
-                "data": [day.clicks for day in days],
-                "backgroundColor": "rgba(98,135,196,.45)",
-                "yAxisID": "clicks",
-                "maxBarThickness": 14,
-                "borderRadius": 3,
-            },
-        ],
-    }
-    quiet = {"color": "#8fa5ad", "precision": 0, "display": True, "maxTicksLimit": 6}
-    options = {
-        "responsive": True,
-        "maintainAspectRatio": False,
-        "animation": False,
-        "interaction": {"mode": "index", "intersect": False},
-        "plugins": {
-            "legend": {
-                "display": True,
-                "align": "end",
-                "labels": {"boxHeight": 8, "boxWidth": 8, "color": "#7b939b", "usePointStyle": True},
-            }
-        },
-        "elements": {"point": {"radius": 0, "hitRadius": 12}, "line": {"borderWidth": 2}},
-        "scales": {
-            "x": {"grid": {"display": False}, "ticks": {"color": "#8fa5ad", "maxTicksLimit": 10, "maxRotation": 0}},
-            "y": {
-                "beginAtZero": True,
-                "grid": {"color": "rgba(143,165,173,.18)"},
-                "ticks": quiet,
-                "border": {"display": False},
-            },
-            "clicks": {
-                "position": "right",
-                "beginAtZero": True,
-                "grid": {"display": False},
-                "ticks": quiet,
-                "border": {"display": False},
-            },
-        },
-    }
-    return {"data": json.dumps(data), "options": json.dumps(options)}
 
 
 def tasks(advertiser: Advertiser, state: SystemState, now: datetime) -> list[Task]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -11,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from apps.core.errors import Refusal
+from apps.core.money import digits
 
 CLASSES = {
     forms.Select: "tb-select",
@@ -45,6 +47,31 @@ class MomentInput(forms.DateTimeInput):
 
     def __init__(self, attrs: dict[str, str] | None = None) -> None:
         super().__init__(attrs, format="%Y-%m-%dT%H:%M")
+
+
+class DayInput(forms.DateInput):
+    input_type = "date"
+
+    def __init__(self, attrs: dict[str, str] | None = None) -> None:
+        super().__init__(attrs, format="%Y-%m-%d")
+
+
+class MinorField(forms.DecimalField):
+    """An amount that people write in whole units of a currency and the database keeps in minor ones."""
+
+    def __init__(self, *, currency: str, **kwargs: Any) -> None:
+        self.places = digits(currency)
+        super().__init__(decimal_places=self.places, max_digits=15, min_value=0, **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return f"{Decimal(value).scaleb(-self.places):f}" if isinstance(value, int) else value
+
+    def clean(self, value: Any) -> int | None:
+        amount = super().clean(value)
+        return None if amount is None else int(amount.scaleb(self.places))
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed(self.prepare_value(initial), data)
 
 
 class StartField(forms.DateTimeField):

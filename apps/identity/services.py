@@ -24,7 +24,10 @@ def add_member(*, advertiser: Advertiser, email: str, role: str, name: str = "")
 
 def make_key(*, advertiser: Advertiser, name: str, scopes: Sequence[str]) -> tuple[AdvertiserKey, str]:
     """Make an API key; return it with its plain text, which is nowhere kept."""
-    return AdvertiserKey.objects.create_key(advertiser=advertiser, name=name, scopes=list(scopes))
+    key = AdvertiserKey(advertiser=advertiser, name=name, scopes=list(scopes))
+    plain = AdvertiserKey.objects.assign_key(key)
+    key.save()
+    return key, plain
 
 
 def revoke_key(*, key: AdvertiserKey) -> None:

@@ -204,3 +204,11 @@ def test_pages_name_no_foreign_host():
         page = acme.owner.get(address).content.decode()
         assert 'src="http' not in page and '<link href="http' not in page, address
     assert settings.UNFOLD["SITE_TITLE"] == "Tributary"
+
+
+def test_people_leave_by_the_house_s_own_door():
+    acme = make_scene()
+    assert acme.owner.get("/admin/password_change/")["Location"] == "/accounts/password/change/"
+    assert acme.owner.get("/admin/logout/").status_code == 405
+    assert acme.owner.post("/admin/logout/")["Location"] == "/accounts/login/"
+    assert acme.owner.get("/admin/").status_code == 302

@@ -213,3 +213,17 @@ def test_search_finds_by_number_and_name_at_home_only(acme):
         address = f"{reverse('admin:search')}?s={term}&extended=1"
         assert found in acme.owner.get(address).content.decode()
         assert found not in acme.neighbor.get(address).content.decode()
+
+
+def test_amounts_are_written_in_whole_units(acme):
+    partnership = Partnership.objects.get(advertiser=acme.advertiser, partner=acme.partners.blog)
+    address = reverse("admin:partners_partnership_edit", args=[partnership.pk])
+    agreed = {"self_billing_version": "2025-1", "self_billing_on": "2025-01-01"}
+    acme.owner.post(address, {**agreed, "minimum_payout_minor": "75.50"})
+    partnership.refresh_from_db()
+    assert partnership.minimum_payout_minor == 75_50
+    assert 'value="75.50"' in acme.owner.get(address).content.decode()
+    assert (
+        b"no more than 2 decimal places"
+        in acme.owner.post(address, {**agreed, "minimum_payout_minor": "1.234"}).content
+    )

@@ -84,8 +84,10 @@ def _campaign(rows: list[Enrollment], partnership: Any) -> dict[str, Any]:
 def _rates(plans: list[HeldPlan]) -> dict[str, Any]:
     """Return the rules as rows in the order in which they are tried; each plan of several says where it holds."""
     rows: list[dict[str, Any]] = []
-    coming = []
+    coming, names = [], []
     for plan in plans:
+        version = plan.version
+        names.append(_("plan %(name)s, version %(number)d") % {"name": version.plan.name, "number": version.number})
         place = ", ".join(plan.ad_spaces)
         note = _("with your code %s") % plan.code if plan.code else _("on %s") % place if len(plans) > 1 else ""
         currency = plan.version.currency
@@ -104,7 +106,8 @@ def _rates(plans: list[HeldPlan]) -> dict[str, Any]:
                 rows.append({"when": label, "rate": money(Money(minor, currency)), "note": note})
         if plan.coming is not None:
             coming.append(_("New rates hold from %s.") % day(plan.coming.starts_at))
-    return {"rates": rows, "coming": " ".join(dict.fromkeys(coming))}
+    said = ", ".join(dict.fromkeys(names))
+    return {"rates": rows, "coming": " ".join(dict.fromkeys(coming)), "plan": said[:1].upper() + said[1:]}
 
 
 def _sharing(version: Any) -> str:

@@ -80,10 +80,11 @@ def _kpis(chosen: Range, current: Figures, before: Figures, days: list[Day]) -> 
     def money(minor: int) -> Money:
         return Money(minor, current.currency)
 
-    def card(label: str, value: Any, previous: Any, **more: Any) -> dict[str, Any]:
+    def card(label: str, value: Any, previous: Any, *, trend: list[int], **more: Any) -> dict[str, Any]:
         plain = [Fraction(one.minor if isinstance(one, Money) else one) for one in (value, previous)]
         change = (plain[0] - plain[1]) / plain[1] if plain[1] else None
-        return {"label": label, "value": value, "previous": previous, "change": change, **more}
+        line = trend if any(trend) else None
+        return {"label": label, "value": value, "previous": previous, "change": change, "trend": line, **more}
 
     return [
         card(

@@ -86,6 +86,9 @@ def test_crawlers_are_asked_to_stay_out(db):
     assert Client().get("/robots.txt").text == "User-agent: *\nDisallow: /\n"
 
 
-def test_the_language_can_be_chosen(blog):
-    assert blog.post("/i18n/setlang/", {"language": "de", "next": "/"}).status_code == 302
-    assert 'lang="de"' in blog.get("/").text
+@pytest.mark.parametrize(("language", "word"), [("en", "Balance"), ("de", "Guthaben"), ("ru", "Баланс")])
+def test_the_language_can_be_chosen(blog, language, word):
+    assert blog.post("/i18n/setlang/", {"language": language, "next": "/"}).status_code == 302
+    text = blog.get("/").text
+    assert f'lang="{language}"' in text
+    assert word in text

@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from apps.campaigns.models import Campaign
+from apps.campaigns.models import Campaign, Coupon
 from apps.identity.models import Advertiser
 from apps.partners.models import Partner
 from apps.tracking.models import Conversion
@@ -64,6 +64,49 @@ class PolicyVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.policy} v{self.number}"
+
+
+class CouponPolicy(models.TextChoices):
+    ALWAYS = "ALWAYS", _("The owner takes all, even without a click")
+    IF_INVOLVED = "IF_INVOLVED", _("The owner takes all if it took part")
+    IF_WINNER = "IF_WINNER", _("The code changes nothing; without any click its owner takes all")
+    IF_WINNER_STRICT = "IF_WINNER_STRICT", _("The code changes nothing at all")
+    SHARE = "SHARE", _("The owner first gets a percentage")
+
+
+class CouponRule(models.Model):
+    """What a code changes from a moment on, instead of what the campaign's policy says of codes; never edited."""
+
+    advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="+")
+    coupon = models.ForeignKey(Coupon, on_delete=models.PROTECT, related_name="rules")
+    starts_at = models.DateTimeField(_("starts"))
+    policy = models.CharField(_("policy"), max_length=20, choices=CouponPolicy)
+    percent = models.DecimalField(_("percent"), max_digits=7, decimal_places=4, null=True, blank=True)
+    created_at = models.DateTimeField(_("created"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("coupon rule")
+        verbose_name_plural = _("coupon rules")
+        ordering = ["-starts_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["coupon", "starts_at"], name="one_coupon_rule_per_start"),
+            models.CheckConstraint(
+                condition=models.Q(policy="SHARE", percent__gt=0, percent__lte=100)
+                | (~models.Q(policy="SHARE") & models.Q(percent__isnull=True)),
+                name="only_sharing_has_a_percentage",
+            ),
+        ]
+        triggers = [
+            pgtrigger.Protect(name="never_edited", operation=pgtrigger.Update),
+            pgtrigger.Protect(
+                name="kept_once_started",
+                operation=pgtrigger.Delete,
+                condition=pgtrigger.Condition("OLD.starts_at <= now()"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.coupon} {self.policy}"
 
 
 class ShareQuerySet(models.QuerySet["Share"]):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from zoneinfo import ZoneInfo
 
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
-from apps.attribution.models import PolicyVersion
+from apps.attribution.models import CouponRule, PolicyVersion
 from apps.attribution.rules import CouponGrant, Policy, Touch, code_key
 from apps.campaigns.models import Campaign, Coupon, EnrollmentPeriod
 from apps.commissions.models import PlanAssignment, PlanVersion
@@ -57,7 +57,7 @@ class CampaignSettings:
     policies: list[tuple[datetime, PolicyVersion]]
     plan_versions: Mapping[int, list[tuple[datetime, PlanVersion]]]
     assignments: list[tuple[str, int, datetime, datetime]]
-    grants: Mapping[str, CouponGrant]
+    coupons: Mapping[str, tuple[CouponGrant, Sequence[CouponRule]]]
     standings: Mapping[int, Standing]
     slugs: Mapping[int, str]
     partner_ids: Mapping[str, int]
@@ -91,6 +91,17 @@ class CampaignSettings:
             if start <= moment < end and place:
                 version = versions[place - 1][1]
                 found[key] = (version, parsed_plan(version, key))
+        return found
+
+    def grants_for(self, codes: Sequence[str], moment: datetime) -> Mapping[str, CouponGrant]:
+        """Return what the codes sent with a conversion grant at its moment; codes nobody knows are missing."""
+        found = {}
+        for key in map(code_key, codes):
+            if key in self.coupons:
+                grant, rules = self.coupons[key]
+                place = bisect_right(rules, moment, key=attrgetter("starts_at"))
+                rule = rules[place - 1] if place else None
+                found[key] = replace(grant, policy=rule.policy, percent=rule.percent) if rule else grant
         return found
 
     def touch_of(self, candidate: Candidate) -> Touch:
@@ -173,7 +184,7 @@ def load_settings(campaign_ids: Collection[int]) -> dict[int, CampaignSettings]:
     """Return the settings of campaigns by their id; a constant number of queries however many there are."""
     campaigns = Campaign.objects.select_related("advertiser").in_bulk(list(campaign_ids))
     policies, plans = _policy_versions(campaigns), _plan_versions(campaigns)
-    coupons = list(Coupon.objects.filter(campaign__in=campaigns).select_related("partner"))
+    coupons = list(Coupon.objects.filter(campaign__in=campaigns).select_related("partner").prefetch_related("rules"))
     standings, slugs = _standings(campaigns), dict(Partner.objects.values_list("pk", "slug"))
     assignments = _assignments(campaigns)
     return {
@@ -184,7 +195,7 @@ def load_settings(campaign_ids: Collection[int]) -> dict[int, CampaignSettings]:
             policies=policies[pk],
             plan_versions=plans[pk],
             assignments=assignments[pk],
-            grants=_grants([coupon for coupon in coupons if coupon.campaign_id == pk], assignments[pk]),
+            coupons=_coupons([coupon for coupon in coupons if coupon.campaign_id == pk], assignments[pk]),
             standings=standings[pk],
             slugs=slugs,
             partner_ids={slug: partner_id for partner_id, slug in slugs.items()},
@@ -244,14 +255,20 @@ def _bounds(span: DateTimeTZRange) -> tuple[datetime, datetime]:
     return span.lower or EVER, span.upper or FOREVER
 
 
-def _grants(coupons: Collection[Coupon], assignments: Collection[tuple]) -> dict[str, CouponGrant]:
+def _coupons(
+    coupons: Collection[Coupon], assignments: Collection[tuple]
+) -> dict[str, tuple[CouponGrant, Sequence[CouponRule]]]:
+    """Return each code with what it grants by itself, and its rules from the earliest start on."""
     with_plan = {key for key, *_ in assignments}
     return {
-        code_key(coupon.code): CouponGrant(
-            partner=coupon.partner.slug if coupon.partner else None,
-            valid_from=coupon.valid_from,
-            valid_to=coupon.valid_to,
-            plan=key if (key := f"coupon:{code_key(coupon.code)}") in with_plan else None,
+        code_key(coupon.code): (
+            CouponGrant(
+                partner=coupon.partner.slug if coupon.partner else None,
+                valid_from=coupon.valid_from,
+                valid_to=coupon.valid_to,
+                plan=key if (key := f"coupon:{code_key(coupon.code)}") in with_plan else None,
+            ),
+            sorted(coupon.rules.all(), key=attrgetter("starts_at")),
         )
         for coupon in coupons
     }

@@ -2,12 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 
 from apps.attribution.models import Share
+from apps.attribution.services import CouponRuleStartTaken, InvalidCouponRule, publish_coupon_rule
 from apps.commissions.models import Commission, Decision, DecisionState, Receipt
 from apps.core.actors import SYSTEM
 from apps.partners.models import Partnership
@@ -246,3 +248,38 @@ def test_workers_at_once_settle_each_conversion_once():
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(work, range(4))) == 30
     assert Commission.objects.count() == Receipt.objects.count() == 30
+
+
+@pytest.mark.parametrize(
+    ("policy", "percent", "expected"),
+    [
+        ("ALWAYS", None, {"coupons": 800}),
+        ("IF_INVOLVED", None, {"blog": 800}),
+        ("IF_WINNER", None, {"blog": 800}),
+        ("SHARE", Decimal(25), {"blog": 600, "coupons": 200}),
+    ],
+)
+def test_a_code_s_own_rule_comes_before_the_campaign_s(acme, policy, percent, expected):
+    coupon = make_coupon(acme.campaign, "SAVE10", acme.partners.coupons)
+    early, start = NOON - timedelta(days=2), NOON - timedelta(days=1)
+    publish_coupon_rule(coupon=coupon, policy=policy, percent=percent, starts_at=start, actor=SYSTEM, now=early)
+    visitor = uuid4()
+    make_touch(acme.enrollments.blog, NOON - timedelta(days=3), visitor)
+    make_conversion(acme.campaign, visitor=visitor, coupons=["Save10"])
+    before = make_conversion(acme.campaign, at=early, visitor=visitor, coupons=["SAVE10"])
+    settle_waiting(now=NOON)
+    later = Commission.objects.exclude(conversion=before).values_list("partner__slug", "amount_minor")
+    assert dict(later) == expected
+    assert Commission.objects.get(conversion=before).partner == acme.partners.blog
+
+
+def test_a_rule_of_a_code_is_checked_and_unique_per_start(acme):
+    coupon = make_coupon(acme.campaign, "SAVE10", acme.partners.coupons)
+    call = {"coupon": coupon, "starts_at": NOON, "actor": SYSTEM, "now": NOON}
+    for policy, percent in (("SHARE", None), ("ALWAYS", Decimal(5)), ("SHARE", Decimal(101)), ("WHATEVER", None)):
+        with pytest.raises(InvalidCouponRule):
+            publish_coupon_rule(**call, policy=policy, percent=percent)
+    publish_coupon_rule(**call, policy="ALWAYS", percent=None)
+    with pytest.raises(CouponRuleStartTaken):
+        publish_coupon_rule(**call, policy="SHARE", percent=Decimal(5))
+    assert coupon.rules.count() == 1

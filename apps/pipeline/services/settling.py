@@ -183,7 +183,7 @@ def settle_one(
         sale=Sale(conversion.occurred_at, tuple(conversion.coupons)),
         touches=[settings.touch_of(candidate) for candidate in candidates],
         policy=policy,
-        grants=settings.grants,
+        grants=settings.grants_for(conversion.coupons, conversion.occurred_at),
         order=order,
         plans={key: plan for key, (_, plan) in plans.items()},
         currency=conversion.currency,

@@ -6,6 +6,7 @@ from fractions import Fraction
 from django.urls import reverse
 
 from apps.core.money import Money
+from apps.identity.models import Advertiser
 from apps.pipeline.services.settling import settle_waiting
 from tests.cast import make_conversion, make_touch
 from tests.portal.stage import NOW, sell
@@ -120,3 +121,12 @@ def test_cents_that_do_not_end_are_shown_exactly(stage, blog):
     assert receipt["total_exact"] == "1.5992\N{NO-BREAK SPACE}€"
     assert receipt["share_exact"] == "≈\N{NO-BREAK SPACE}0.533067\N{NO-BREAK SPACE}€"
     assert receipt["amount"] == eur("0.53")
+
+
+def test_moments_are_in_the_zone_of_the_advertiser_and_the_page_names_it(stage, blog):
+    url = reverse("portal:conversion", args=[stage.sales.shared.pk])
+    assert "10 Feb 2026, 13:00" in blog.get(url).text
+    Advertiser.objects.update(timezone="America/New_York")
+    text = blog.get(url).text
+    assert "10 Feb 2026, 07:00" in text
+    assert "Days and times are in America/New_York." in text

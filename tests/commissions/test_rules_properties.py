@@ -1,6 +1,5 @@
 """What holds for every journey, basket, policy and plan."""
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -148,7 +147,7 @@ def test_the_order_of_arrival_changes_nothing(journey, policy, codes, random):
 @given(touches(), policies.filter(lambda p: not p.adjustments), st.permutations(PARTNERS))
 def test_renaming_partners_changes_nothing_but_names(journey, policy, others):
     names = dict(zip(PARTNERS, others, strict=True)) | {None: None}
-    renamed = [replace(touch, partner=names[touch.partner]) for touch in journey]
+    renamed = [touch._replace(partner=names[touch.partner]) for touch in journey]
     before, after = attribute(SALE, journey, policy), attribute(SALE, renamed, policy)
     assert {names[partner]: share for partner, share in before.shares.items()} == after.shares
     assert (before.reasons, before.unpaid, before.flags) == (after.reasons, after.unpaid, after.flags)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 Party = Hashable
 """A partner's id (whatever the caller uses), or `channel:<name>` for an own channel that takes part."""
@@ -16,8 +16,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NOTHING: frozenset[Any] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Touch:
+class Touch(NamedTuple):
     """One touchpoint, or (kind `GOAL`) a side goal that may freeze the journey.
 
     `id` is unique in its journey and orderable; `at` is aware. A touch without `partner` is unpaid.

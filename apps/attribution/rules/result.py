@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from apps.attribution.rules.facts import Party, Touch
 
 
-@dataclass(frozen=True, slots=True)
-class Roles:
+class Roles(NamedTuple):
     """Who began, helped and closed, on the touches left after unpaid `IGNORE`, before repeats and adjustments."""
 
     initiator: Party | None = None
@@ -29,8 +28,7 @@ class Roles:
         return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Winner:
+class Winner(NamedTuple):
     """A partner with a part: `numerator` over the attribution's denominator.
 
     `rank` counts from the winner nearest to the conversion (0), an owner by code alone before all. `touch` is its
@@ -45,8 +43,7 @@ class Winner:
     plan: Hashable | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Attribution:
+class Attribution(NamedTuple):
     """The touches in journey order with the reason each was dropped (None: kept), and the winners.
 
     The numerators of the winners and `unpaid` sum to `denominator`, or all are zero. Winners stand in the order

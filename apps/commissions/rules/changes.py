@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
 
 from apps.commissions.rules.orders import Line, Order
 from apps.core.money import apportion
@@ -45,7 +44,7 @@ def reduce_lines(order: Order, quantities: Mapping[int, int]) -> Order:
     """
     reduced_lines = [reduced(line, quantities.get(place)) for place, line in enumerate(order.lines)]
     lines = tuple(line for line in reduced_lines if line is not None)
-    return replace(order, lines=lines, net=max(0, sum(line.net for line in lines)))
+    return order._replace(lines=lines, net=max(0, sum(line.net for line in lines)))
 
 
 def reduced(line: Line, quantity: int | None) -> Line | None:
@@ -54,4 +53,4 @@ def reduced(line: Line, quantity: int | None) -> Line | None:
     if quantity <= 0:
         return None
     gross, net = (apportion(value, [quantity, line.quantity - quantity])[0] for value in (line.gross, line.net))
-    return replace(line, quantity=quantity, gross=gross, net=net)
+    return line._replace(quantity=quantity, gross=gross, net=net)

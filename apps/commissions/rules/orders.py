@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
+from types import MappingProxyType
+from typing import NamedTuple
 
 from apps.core.money import apportion
 
 DEFAULT_CATEGORY = "DEFAULT"
+NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """A basket position as the shop sends it; `unit_price` in minor units, without VAT, before the order's discount."""
 
     unit_price: int
@@ -22,8 +23,7 @@ class Item:
     shop_category: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A basket position with its value before (`gross`) and after (`net`) discount, in minor units.
 
     `label` is what receipts call it: the sku, else its place (`#1`).
@@ -38,8 +38,7 @@ class Line:
     shop_category: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """The conversion as rating sees it. `net` is the sum of its lines' net values.
 
     `coupons` are the codes sent, whatever their state, as `code_key(code)`; `fields` the advertiser's `p1`..`p20`;
@@ -53,7 +52,7 @@ class Order:
     country: str | None = None
     device: str | None = None
     coupons: frozenset[str] = frozenset()
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = NO_FIELDS
     on: date | None = None
     flags: tuple[str, ...] = ()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from apps.attribution.rules import Attribution, Winner
 from apps.commissions.rules.orders import Order
@@ -21,8 +21,7 @@ class NoPlan(Invalid):
     message = "There is no commission plan for this partner, and no default plan."
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """A plan's result on the whole conversion, before sharing, over the plan's scale.
 
     `picks` are the places of the rules that decided the lines (None: none did); `amounts` what the lines earn;
@@ -35,8 +34,7 @@ class Outcome:
     result: int
 
 
-@dataclass(frozen=True, slots=True)
-class Award:
+class Award(NamedTuple):
     """What a winner gets: cents of commission, and its part of the revenue."""
 
     partner: Hashable
@@ -46,8 +44,7 @@ class Award:
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Rating:
+class Rating(NamedTuple):
     """The awards, in the order of the winners. Revenues and `unpaid_revenue` add up to the order's net amount."""
 
     awards: tuple[Award, ...]

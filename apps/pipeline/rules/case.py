@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from apps.attribution.rules import Attribution, CouponGrant, Policy, Sale, Touch, attribute
 from apps.commissions.rules import Order, Plan, Rating, rate
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """What both engines need: `grants` by `code_key`, `plans` by `partner:<id>` and so on (see `choose_plan`)."""
 
     sale: Sale
@@ -22,8 +21,7 @@ class Case:
     currency: str = "EUR"
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     attribution: Attribution
     rating: Rating
 

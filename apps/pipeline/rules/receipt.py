@@ -6,17 +6,15 @@ never change, say the rest. `explain` renders through it too, so a stored receip
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Mapping
-from decimal import Decimal
 from hashlib import sha256
-from math import gcd
 from typing import Any
 
 from apps.attribution.rules import Attribution
 from apps.commissions.rules import Order, Plan, Rating
-from apps.commissions.rules.plans import Rule
 from apps.core.money import digits
+from apps.pipeline.rules.amounts import fixed_text, fraction, major, plain, rate_text
+from apps.pipeline.rules.canonical import canonical_text, encode
 
 VERSION = 1
 
@@ -139,53 +137,6 @@ def rating_rows(plan: Plan, picks: list[int | None], order: Order, places: int) 
     return rows
 
 
-def rate_text(rule: Rule, places: int) -> str:
-    """Return a rule's rate in words: `5 %`, `5 % of gross`, `0.50 per unit`, or several joined by ` + `."""
-    pay = rule.pay
-    parts = []
-    if pay.percent is not None:
-        parts.append(f"{trimmed(f'{pay.percent:f}')} %" + (f" of {pay.of}" if pay.of != "net" else ""))
-    for amount, unit in ((pay.per_line, "line"), (pay.per_unit, "unit")):
-        if amount:
-            parts.append(f"{fixed_text(amount, places)} per {unit}")
-    return " + ".join(parts) or "0"
-
-
-def fixed_text(amount: int | Decimal, places: int) -> str:
-    """Return minor units, perhaps broken ones, in major units."""
-    return major(amount, places) if isinstance(amount, int) else f"{amount.scaleb(-places):f}"
-
-
-def major(minor: int, places: int) -> str:
-    """Return minor units as a plain decimal string: 338 of EUR is `3.38`."""
-    if places == 2 and minor >= 0:
-        return f"{minor // 100}.{minor % 100:02}"
-    if places == 0:
-        return str(minor)
-    whole, part = divmod(abs(minor), 10**places)
-    return f"{'-' if minor < 0 else ''}{whole}.{part:0{places}}"
-
-
-def plain(value: int, places: int) -> str:
-    """Return value / 10^places without trailing zeros."""
-    whole, part = divmod(value, 10**places)
-    return trimmed(major(value, places)) if part else str(whole)
-
-
-def trimmed(text: str) -> str:
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def fraction(numerator: int, denominator: int) -> str:
-    """Return a share in lowest terms: `3/4`, `1`, `0`."""
-    common = gcd(numerator, denominator)
-    below = denominator // common
-    return f"{numerator // common}/{below}" if below != 1 else str(numerator // common)
-
-
-encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str).encode
-
-
 def canonical_bytes(receipt: Mapping[str, Any]) -> bytes:
     """Return a receipt as UTF-8 JSON with sorted keys and no spaces; ids that JSON does not know become strings."""
     return encode(receipt).encode()
@@ -194,4 +145,4 @@ def canonical_bytes(receipt: Mapping[str, Any]) -> bytes:
 def seal(stored: Mapping[str, Any], order: Order, plans: Mapping[Hashable, Plan], currency: str) -> dict[str, Any]:
     """Return the compact receipt with the SHA-256 of its long rendering as `hash`."""
     bare = {key: value for key, value in stored.items() if key != "hash"}
-    return {**bare, "hash": sha256(canonical_bytes(render(bare, order, plans, currency))).hexdigest()}
+    return {**bare, "hash": sha256(canonical_text(bare, order, plans, currency).encode()).hexdigest()}

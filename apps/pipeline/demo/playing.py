@@ -15,8 +15,8 @@ from apps.core.actors import Actor, ActorKind
 from apps.core.periods import add_months, day_of, start_of
 from apps.identity.models import Advertiser, User
 from apps.pipeline.demo.cast import PASSWORD, PLAYERS
-from apps.pipeline.demo.stage import SLUG, TEAM, Stage, set_stage
-from apps.pipeline.demo.stream import journeys_of_day, record_journeys
+from apps.pipeline.demo.stage import SLUG, TEAM, Stage, links_of, set_stage
+from apps.pipeline.demo.stream import Journey, journeys_of_day, record_journeys
 from apps.pipeline.services.closing import close_month, issue_invoices
 from apps.pipeline.services.deciding import approve_conversions, approve_matured, hold_conversions, reject_conversions
 from apps.pipeline.services.settling import settle_waiting
@@ -65,13 +65,11 @@ def play_demo(*, now: datetime, say: Say = lambda _text: None) -> bool:
 
 def _play_days(stage: Stage, first: date, last: date, now: datetime) -> None:
     draw = Random(SEED)
-    number = 0
-    journeys = []
+    journeys: list[Journey] = []
     for offset in range((last - first).days + 1):
         day = start_of(first + timedelta(days=offset), stage.advertiser.zone)
-        found = [j for j in journeys_of_day(stage, day, draw, number) if j.sale is None or j.sale.occurred_at < now]
+        found = [j for j in journeys_of_day(stage, day, draw, 0) if j.sale is None or j.sale.occurred_at < now]
         journeys += [j for j in found if j.touches[-1][0] < now]
-        number = 0
     record_journeys(stage, journeys)
 
 
@@ -115,7 +113,7 @@ def beat_once(*, now: datetime) -> int:
         return 0
     campaign = Campaign.objects.get(slug="aurora-shop")
     enrollments = Enrollment.objects.filter(campaign=campaign).select_related("partner")
-    stage = Stage(advertiser, campaign, {row.partner.slug: row for row in enrollments})
+    stage = Stage(advertiser, campaign, {row.partner.slug: row for row in enrollments}, links_of(campaign))
     draw = Random(int(now.timestamp()))
     today = start_of(day_of(now, advertiser.zone), advertiser.zone)
     journeys = [j for j in journeys_of_day(stage, today, draw, draw.randrange(100, 10**6)) if j.touches[-1][0] < now]

@@ -40,6 +40,7 @@ class Stage:
     advertiser: Advertiser
     campaign: Campaign
     enrollments: dict[str, Enrollment]
+    links: dict[int, list[int]]
 
 
 def set_stage(*, starts_at: datetime, now: datetime) -> Stage:
@@ -76,7 +77,16 @@ def set_stage(*, starts_at: datetime, now: datetime) -> Stage:
     AdvertiserKey.objects.create_key(
         advertiser=advertiser, name="Demo shop", scopes=["conversions:write", "conversions:read"]
     )
-    return Stage(advertiser, campaign, enrollments)
+    return Stage(advertiser, campaign, enrollments, links_of(campaign))
+
+
+def links_of(campaign: Campaign) -> dict[int, list[int]]:
+    """Return the ids of a campaign's links by enrollment."""
+    found: dict[int, list[int]] = {}
+    rows = TrackingLink.objects.filter(enrollment__campaign=campaign).order_by("pk")
+    for enrollment_id, link_id in rows.values_list("enrollment_id", "pk"):
+        found.setdefault(enrollment_id, []).append(link_id)
+    return found
 
 
 def _campaign(advertiser: Advertiser, starts_at: datetime, now: datetime) -> Campaign:

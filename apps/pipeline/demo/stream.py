@@ -21,8 +21,8 @@ from apps.tracking.services import record_conversion
 JOURNEYS_A_DAY = 36
 CONVERSION_RATE = 0.14
 TOUCH_COLUMNS = (
-    "id", "advertiser_id", "campaign_id", "partner_id", "ad_space_id", "visitor", "occurred_at", "recorded_at",
-    "kind", "channel", "channel_class", "refusal", "device", "country",
+    "id", "advertiser_id", "campaign_id", "partner_id", "ad_space_id", "link_id", "visitor", "occurred_at",
+    "recorded_at", "kind", "channel", "channel_class", "refusal", "device", "country",
 )  # fmt: skip
 
 
@@ -85,22 +85,19 @@ def _sale(end: datetime, draw: Random, order_ref: str) -> ConversionFact:
 
 def record_journeys(stage: Stage, journeys: list[Journey]) -> int:
     """Write the touches, then the sales with the click ids the shop would send; return the number of sales."""
-    advertiser, campaign = stage.advertiser.pk, stage.campaign.pk
     rows, sales = [], []
     for journey in journeys:
         last: UUID | None = None
         for at, source in journey.touches:
             id_ = uuid7(at)
-            own = not isinstance(source, Enrollment)
-            rows.append(
-                (
-                    id_, advertiser, None if own else campaign, None if own else source.partner_id,
-                    None if own else source.ad_space_id, journey.visitor, at, at, "VISIT" if own else "CLICK",
-                    source[0] if own else channel_of(source.partner.kind), source[1] if own else "PAID", "",
-                    journey.device, "DE",
-                )
-            )  # fmt: skip
-            last = last if own else id_
+            head, tail = (id_, stage.advertiser.pk), (journey.visitor, at, at)
+            if isinstance(source, Enrollment):
+                where = (stage.campaign.pk, source.partner_id, source.ad_space_id, _link(stage, source, id_))
+                what = ("CLICK", channel_of(source.partner.kind), "PAID")
+                last = id_
+            else:
+                where, what = (None, None, None, None), ("VISIT", *source)
+            rows.append((*head, *where, *tail, *what, "", journey.device, "DE"))
         if journey.sale is not None and last is not None:
             sales.append((journey.sale, last))
     copy_rows("tracking_touchpoint", TOUCH_COLUMNS, rows)
@@ -109,3 +106,9 @@ def record_journeys(stage: Stage, journeys: list[Journey]) -> int:
         named = replace(fact, click_ids=(click_id,))
         record_conversion(campaign=stage.campaign, fact=named, now=fact.occurred_at)
     return len(sales)
+
+
+def _link(stage: Stage, enrollment: Enrollment, touch_id: UUID) -> int:
+    """Return the link a click came through: mostly the first of the ad space's."""
+    links = stage.links[enrollment.pk]
+    return links[0] if touch_id.int % 3 else links[-1]

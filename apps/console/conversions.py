@@ -60,6 +60,8 @@ def by_state(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
         "parked": Q(unsettled__parked_at__isnull=False),
         "unsettled": Q(unsettled__isnull=False),
         "test": Q(is_test=True),
+        "awaiting": Q(decision__state__in=awaited, is_test=False),
+        "live": Q(is_test=False) & ~Q(decision__state=DecisionState.REJECTED),
     }.get(value)
     return rows.filter(wanted) if wanted else rows.none()
 

@@ -95,7 +95,7 @@ def rows_query(span: Range) -> str:
 
 def cards(advertiser: Advertiser, span: Range, now: Figures, before: Figures | None) -> list[Card]:
     conversions = reverse("admin:tracking_conversion_changelist")
-    rows, campaigns = f"{conversions}?{rows_query(span)}", reverse("admin:campaigns_campaign_changelist")
+    rows, campaigns = f"{conversions}?state=live&{rows_query(span)}", reverse("admin:campaigns_campaign_changelist")
     currency = now.currency
 
     def number(title: str, name: str, link: str, hint: str = "") -> Card:
@@ -125,7 +125,7 @@ def cards(advertiser: Advertiser, span: Range, now: Figures, before: Figures | N
         Card(
             _("Awaiting decision"),
             grouped(now.pending),
-            f"{conversions}?state=open&{rows_query(span)}",
+            f"{conversions}?state=awaiting&{rows_query(span)}",
             hint=_("%s commission") % display.amount(now.pending_commission_minor, currency),
         ),
     ]

@@ -9,12 +9,15 @@ from django.utils import timezone
 from apps.attribution.models import PolicyVersion
 from apps.campaigns.models import Campaign, Enrollment, TrackingLink
 from apps.commissions.models import CommissionPlan, PlanVersion
+from apps.core.actors import SYSTEM
 from apps.identity.models import AdvertiserKey, Membership
 from apps.invoices.models import Invoice
 from apps.partners.models import AdSpace, Partnership
+from apps.pipeline.services.deciding import reject_conversions
+from apps.pipeline.services.settling import settle_waiting
 from apps.records.models import AuditEntry
 from apps.statements.models import ClosedPeriod
-from tests.cast import make_partner
+from tests.cast import NOON, make_conversion, make_partner, make_touch
 from tests.console.scene import make_scene, sell, state_of
 
 pytestmark = pytest.mark.django_db
@@ -206,6 +209,26 @@ def test_the_dashboard_reads_its_range_from_the_address(acme):
     assert cards["Effective rate"] == "8.00 %" and cards["Clicks"] == "1"
     wrong = acme.owner.get("/admin/?range=custom&from=2026-02-30&to=x").context["span"]
     assert wrong.preset == "30d"
+
+
+def test_every_number_of_the_dashboard_leads_to_its_rows(acme):
+    make_touch(acme.enrollments.blog, NOON, refusal="bot")
+    for number in (1, 2):
+        sale = sell(acme, at=NOON - timedelta(hours=number), order_ref=f"MORE-{number}")
+    make_conversion(acme.campaign, 5_00, NOON, "TEST-1", is_test=True)
+    settle_waiting(now=timezone.now())
+    reject_conversions(
+        advertiser=acme.advertiser, conversion_ids=[sale.pk], reason="test", actor=SYSTEM, now=timezone.now()
+    )
+    page = acme.owner.get("/admin/?range=custom&from=2026-03-01&to=2026-03-31")
+    for card in page.context["cards"]:
+        if card.title in {"Clicks", "Conversions", "Awaiting decision"}:
+            rows = acme.owner.get(card.link).context["cl"].result_count
+            assert (card.title, str(rows)) == (card.title, card.value)
+    (top,) = page.context["partners"]
+    query = f"?partner={top.id}&state=live&{page.context['rows_query']}"
+    listed = acme.owner.get(reverse("admin:tracking_conversion_changelist") + query).context["cl"].result_count
+    assert listed == top.conversions == 2
 
 
 def test_search_finds_by_number_and_name_at_home_only(acme):

@@ -20,7 +20,7 @@ from unfold.widgets import INPUT_CLASSES, UnfoldAdminTextareaWidget, UnfoldAdmin
 from apps.campaigns.models import Campaign, Coupon, Enrollment
 from apps.console.access import EVERYBODY, access_of, actor_of, may
 from apps.console.filters import ConsoleChangeList, Filter, bar
-from apps.console.forms import DayInput, MinorField, MomentInput
+from apps.console.forms import DayInput, MinorField, MomentInput, OwnedForm
 from apps.console.history import changes_of
 from apps.identity.models import Advertiser
 from apps.partners.models import AdSpace, Partner, PartnerGroup
@@ -97,6 +97,7 @@ class ConsoleAdmin(RolesMixin, ModelAdmin):
     `owner` is the path to the advertiser; `tabs` gives the list's tabs as (word, query, count).
     """
 
+    form = OwnedForm
     owner: ClassVar[str] = "advertiser"
     plural: ClassVar[str] = ""
     empty_title: ClassVar[str] = ""
@@ -120,6 +121,13 @@ class ConsoleAdmin(RolesMixin, ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).filter(**{self.owner: access_of(request).advertiser})
+
+    def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        if self.owner == "advertiser":
+            form.advertiser = access_of(request).advertiser
+        form.fixed = tuple(self.get_readonly_fields(request, obj)) if obj else ()
+        return form
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
         if self.owner == "advertiser":

@@ -42,6 +42,21 @@ class PlainForm(forms.Form):
         self.add_error(named[-1] if named else None, refusal.message)
 
 
+class OwnedForm(forms.ModelForm):
+    """A model form that knows its row's advertiser, so that constraints are answered and not run into."""
+
+    advertiser: Any = None
+    fixed: tuple[str, ...] = ()
+
+    def _get_validation_exclusions(self) -> set[str]:
+        return super()._get_validation_exclusions() - {"advertiser", *self.fixed}
+
+    def _post_clean(self) -> None:
+        if self.advertiser is not None:
+            self.instance.advertiser = self.advertiser
+        super()._post_clean()
+
+
 class MomentInput(forms.DateTimeInput):
     input_type = "datetime-local"
 

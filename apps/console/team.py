@@ -155,6 +155,21 @@ class LegalEntityAdmin(ConsoleAdmin):
     empty_text = lazy("Invoices are issued by one: add name, address and VAT id.")
     empty_icon = "apartment"
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+
+        def clean_is_default(self: forms.ModelForm) -> bool:
+            others = LegalEntity.objects.filter(advertiser=self.advertiser, is_default=True).exclude(
+                pk=self.instance.pk
+            )
+            other = others.first() if self.cleaned_data["is_default"] else None
+            if other:
+                raise ValidationError(_("%s is the default; switch it off there first.") % other)
+            return self.cleaned_data["is_default"]
+
+        form.clean_is_default = clean_is_default
+        return form
+
 
 @admin.register(AuditEntry, site=site)
 class AuditEntryAdmin(ReadOnlyAdmin):

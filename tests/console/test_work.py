@@ -17,7 +17,7 @@ from apps.pipeline.services.deciding import reject_conversions
 from apps.pipeline.services.settling import settle_waiting
 from apps.records.models import AuditEntry
 from apps.statements.models import ClosedPeriod
-from tests.cast import NOON, make_conversion, make_partner, make_touch
+from tests.cast import NOON, make_conversion, make_coupon, make_partner, make_touch
 from tests.console.scene import make_scene, sell, state_of
 
 pytestmark = pytest.mark.django_db
@@ -250,3 +250,22 @@ def test_amounts_are_written_in_whole_units(acme):
         b"no more than 2 decimal places"
         in acme.owner.post(address, {**agreed, "minimum_payout_minor": "1.234"}).content
     )
+
+
+def test_what_is_there_already_is_said_and_not_run_into(acme):
+    group = {"name": "Gold", "slug": "gold"}
+    add = reverse("admin:partners_partnergroup_add")
+    assert acme.owner.post(add, group).status_code == 302
+    assert b"already exists" in acme.owner.post(add, group).content
+
+    other = make_coupon(acme.campaign, "OTHER")
+    change = reverse("admin:campaigns_coupon_change", args=[other.pk])
+    twice = acme.owner.post(change, {"code": "save10", "valid_from": "2026-01-01T00:00"})
+    assert twice.status_code == 200
+    other.refresh_from_db()
+    assert other.code == "OTHER"
+
+    entity = {"name": "Acme Ltd", "country": "GB", "is_default": "on"}
+    second = acme.owner.post(reverse("admin:identity_legalentity_add"), entity)
+    assert b"is the default; switch it off there first." in second.content
+    assert acme.advertiser.legal_entities.count() == 1

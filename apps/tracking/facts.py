@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from apps.core.reading import read_rows, run_sql
+from apps.core.reading import array_of, read_rows, run_sql
 
 
 class ConversionRow(NamedTuple):
-    """A conversion as settling reads it; amounts in minor units."""
+    """A conversion as settling reads it; ids are text, amounts in minor units."""
 
-    id: UUID
+    id: str
     advertiser_id: int
     campaign_id: int
     goal: str
@@ -26,12 +26,14 @@ class ConversionRow(NamedTuple):
     country: str
     device: str
     is_test: bool
+    visitor: str | None
+    click_ids: list[str]
 
 
 class LineRow(NamedTuple):
     """A basket position of a conversion, in the order of its places."""
 
-    conversion_id: UUID
+    conversion_id: str
     unit_price_minor: int
     quantity: int
     sku: str
@@ -42,36 +44,36 @@ class LineRow(NamedTuple):
 CLAIM = f"""
 SELECT {", ".join(f"c.{name}" for name in ConversionRow._fields)}
 FROM tracking_unsettled u JOIN tracking_conversion c ON c.id = u.conversion_id
-WHERE u.conversion_id = ANY(%s) AND u.parked_at IS NULL
+WHERE u.conversion_id = ANY(%s::uuid[]) AND u.parked_at IS NULL
 ORDER BY u.conversion_id
 FOR UPDATE OF u SKIP LOCKED
 """
 LINES = f"""
 SELECT {", ".join(LineRow._fields)} FROM tracking_conversionline
-WHERE conversion_id = ANY(%s) ORDER BY conversion_id, position
+WHERE conversion_id = ANY(%s::uuid[]) ORDER BY conversion_id, position
 """
 
 
-def claim_conversions(ids: Sequence[UUID]) -> list[ConversionRow]:
+def claim_conversions(ids: Sequence[UUID | str]) -> list[ConversionRow]:
     """Lock those of the work list's rows that nobody else holds and that are not parked; return their conversions."""
-    return [ConversionRow(*row) for row in read_rows(CLAIM, [list(ids)])]
+    return [ConversionRow._make(row) for row in read_rows(CLAIM, [array_of(ids)])]
 
 
-def conversions_by_id(ids: Sequence[UUID]) -> list[ConversionRow]:
+def conversions_by_id(ids: Sequence[UUID | str]) -> list[ConversionRow]:
     """Return conversions by their ids, in the order of these."""
     columns = ", ".join(ConversionRow._fields)
-    sql = f"SELECT {columns} FROM tracking_conversion WHERE id = ANY(%s) ORDER BY id"
-    return [ConversionRow(*row) for row in read_rows(sql, [list(ids)])]
+    sql = f"SELECT {columns} FROM tracking_conversion WHERE id = ANY(%s::uuid[]) ORDER BY id"
+    return [ConversionRow._make(row) for row in read_rows(sql, [array_of(ids)])]
 
 
-def lines_of(ids: Sequence[UUID]) -> dict[UUID, list[LineRow]]:
+def lines_of(ids: Sequence[UUID | str]) -> dict[str, list[LineRow]]:
     """Return the lines of conversions, in their order; those without lines are missing."""
-    found: dict[UUID, list[LineRow]] = {}
-    for row in read_rows(LINES, [list(ids)]):
-        found.setdefault(row[0], []).append(LineRow(*row))
+    found: dict[str, list[LineRow]] = {}
+    for row in read_rows(LINES, [array_of(ids)]):
+        found.setdefault(row[0], []).append(LineRow._make(row))
     return found
 
 
-def take_off_work_list(ids: Sequence[UUID]) -> None:
+def take_off_work_list(ids: Sequence[UUID | str]) -> None:
     """Delete the work list's rows of settled conversions, in the transaction that wrote their results."""
-    run_sql("DELETE FROM tracking_unsettled WHERE conversion_id = ANY(%s)", [list(ids)])
+    run_sql("DELETE FROM tracking_unsettled WHERE conversion_id = ANY(%s::uuid[])", [array_of(ids)])

@@ -1,0 +1,17 @@
+"""Facts from outside, written once."""
+
+from apps.tracking.models.conversions import Conversion, ConversionLine, ConversionQuerySet
+from apps.tracking.models.rejected import RejectedEvent
+from apps.tracking.models.touches import ChannelClass, TouchKind, Touchpoint
+from apps.tracking.models.worklist import Unsettled
+
+__all__ = [
+    "ChannelClass",
+    "Conversion",
+    "ConversionLine",
+    "ConversionQuerySet",
+    "RejectedEvent",
+    "TouchKind",
+    "Touchpoint",
+    "Unsettled",
+]

@@ -1,15 +1,21 @@
 """Facts from outside, written once."""
 
+from apps.tracking.models.changes import Amendment, AwaitedClick, AwaitedSale, Refund, RefundKind
 from apps.tracking.models.conversions import Conversion, ConversionLine, ConversionQuerySet
 from apps.tracking.models.rejected import RejectedEvent
 from apps.tracking.models.touches import ChannelClass, TouchKind, Touchpoint
 from apps.tracking.models.worklist import Unsettled
 
 __all__ = [
+    "Amendment",
+    "AwaitedClick",
+    "AwaitedSale",
     "ChannelClass",
     "Conversion",
     "ConversionLine",
     "ConversionQuerySet",
+    "Refund",
+    "RefundKind",
     "RejectedEvent",
     "TouchKind",
     "Touchpoint",

@@ -1,0 +1,138 @@
+"""What happens to a conversion afterwards: refunds and amendments, facts like it."""
+
+from __future__ import annotations
+
+import pgtrigger
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from apps.identity.models import Advertiser
+from apps.tracking.models.conversions import Conversion
+
+APPEND_ONLY = pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)
+
+# The mark waits for a worker that is just settling the conversion, and comes again once that is done.
+MARK = """
+INSERT INTO tracking_unsettled (conversion_id, advertiser_id, attempts, last_error, marked_at)
+SELECT c.id, c.advertiser_id, 0, '', NEW.recorded_at FROM tracking_conversion c WHERE {which}
+ON CONFLICT (conversion_id)
+DO UPDATE SET marked_at = EXCLUDED.marked_at, attempts = 0, last_error = '', parked_at = NULL;
+"""
+
+
+class RefundKind(models.TextChoices):
+    WHOLE = "WHOLE", _("The whole order")
+    AMOUNT = "AMOUNT", _("An amount")
+    LINES = "LINES", _("Lines")
+
+
+class Refund(models.Model):
+    """Money that went back to the customer; named by the shop's `refund_ref`, it may come before its sale.
+
+    `amount_minor` is net and positive. `lines` is a list of `{"position": place from 1, "quantity": returned}`.
+    """
+
+    advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="refunds")
+    goal = models.CharField(_("goal"), max_length=40, default="SALE")
+    order_ref = models.CharField(_("order number"), max_length=120)
+    refund_ref = models.CharField(_("refund number"), max_length=120)
+    kind = models.CharField(_("kind"), max_length=6, choices=RefundKind)
+    amount_minor = models.BigIntegerField(_("amount"), null=True)
+    lines = models.JSONField(_("lines"), default=list)
+    reason = models.CharField(_("reason"), max_length=20, blank=True, default="returned")
+    occurred_at = models.DateTimeField(_("happened"))
+    recorded_at = models.DateTimeField(_("recorded"))
+    content_hash = models.CharField(max_length=64)
+
+    class Meta:
+        verbose_name = _("refund")
+        verbose_name_plural = _("refunds")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["advertiser", "goal", "order_ref", "refund_ref"], name="one_refund_per_reference"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind="AMOUNT", amount_minor__gt=0)
+                | (~models.Q(kind="AMOUNT") & models.Q(amount_minor__isnull=True)),
+                name="only_amount_refunds_have_an_amount",
+            ),
+        ]
+        triggers = [
+            APPEND_ONLY,
+            pgtrigger.Trigger(
+                name="put_on_work_list",
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                func=MARK.format(
+                    which="c.advertiser_id = NEW.advertiser_id AND c.goal = NEW.goal AND c.order_ref = NEW.order_ref"
+                )
+                + """
+                IF NOT FOUND THEN
+                    INSERT INTO tracking_awaitedsale (refund_id, advertiser_id) VALUES (NEW.id, NEW.advertiser_id);
+                END IF;
+                RETURN NEW;
+                """,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.refund_ref
+
+
+class AwaitedSale(models.Model):
+    """A refund whose sale was not there yet; the sweep wakes the sale once it is."""
+
+    refund = models.OneToOneField(Refund, on_delete=models.PROTECT, primary_key=True, related_name="awaited")
+    advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="+")
+    since = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return str(self.refund_id)
+
+
+class Amendment(models.Model):
+    """New content of a conversion, told by the shop; the highest sequence holds, whatever order they arrived in.
+
+    `content` has the fields that replace the original's: amount_minor, discount_minor, coupons, new_customer,
+    country, and lines as `ConversionLine` has them.
+    """
+
+    advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="+")
+    conversion = models.ForeignKey(Conversion, on_delete=models.PROTECT, related_name="amendments")
+    sequence = models.PositiveIntegerField(_("sequence"))
+    content = models.JSONField(_("content"))
+    content_hash = models.CharField(max_length=64)
+    recorded_at = models.DateTimeField(_("recorded"))
+
+    class Meta:
+        verbose_name = _("amendment")
+        verbose_name_plural = _("amendments")
+        ordering = ["sequence"]
+        constraints = [models.UniqueConstraint(fields=["conversion", "sequence"], name="one_amendment_per_sequence")]
+        triggers = [
+            APPEND_ONLY,
+            pgtrigger.Trigger(
+                name="put_on_work_list",
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                func=MARK.format(which="c.id = NEW.conversion_id") + "RETURN NEW;",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.conversion_id} #{self.sequence}"
+
+
+class AwaitedClick(models.Model):
+    """A click id that a conversion names and that was not there when it was settled; the click wakes it."""
+
+    conversion = models.ForeignKey(Conversion, on_delete=models.PROTECT, related_name="awaited_clicks")
+    advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="+")
+    click_id = models.UUIDField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["click_id", "conversion"], name="one_wait_per_click")]
+
+    def __str__(self) -> str:
+        return str(self.click_id)

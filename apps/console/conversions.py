@@ -13,6 +13,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
@@ -201,7 +202,12 @@ class ConversionAdmin(ReadOnlyAdmin):
 
     @admin.action(description=lazy("Reject with a reason…"))
     def reject(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
-        return self.reject_page(request, list_ids(queryset), request.get_full_path())
+        if request.POST.get("select_across") != "1":
+            return self.reject_page(request, list_ids(queryset), request.get_full_path())
+        # All rows of the filter: what comes in while the reason is chosen is not meant.
+        as_of = parse_datetime(request.POST.get("as_of", "")) or timezone.now()
+        ids = list_ids(queryset.filter(recorded_at__lte=as_of))
+        return self.reject_page(request, ids, request.get_full_path(), as_of.isoformat())
 
     def decide(self, request: HttpRequest, ids: Sequence[UUID], verb: Callable, word: str, **how: str) -> None:
         self.require(request, may(request, self.writers))
@@ -225,7 +231,7 @@ class ConversionAdmin(ReadOnlyAdmin):
             left = ngettext("%d could not move there.", "%d could not move there.", len(result.refused))
             messages.warning(request, left % len(result.refused))
 
-    def reject_page(self, request: HttpRequest, ids: Sequence[UUID], back: str) -> HttpResponse | None:
+    def reject_page(self, request: HttpRequest, ids: Sequence[UUID], back: str, as_of: str = "") -> HttpResponse | None:
         """Ask for the reason; the second post of the same action carries it."""
         self.require(request, may(request, self.writers))
         if len(ids) > MOST_AT_ONCE:
@@ -240,7 +246,8 @@ class ConversionAdmin(ReadOnlyAdmin):
             "console/reject.html",
             ngettext("Reject %d conversion", "Reject %d conversions", len(ids)) % len(ids),
             form=form,
-            ids=ids,
+            ids=ids[:1] if as_of else ids,
+            as_of=as_of,
             back=back,
         )
 

@@ -23,6 +23,8 @@ from apps.invoices.models import Settlement
 from apps.statements.models import Statement, StatementLine
 from apps.statements.selectors import recomputed_hash
 
+SHOWN_LINES = 1_000
+
 
 def months(request: HttpRequest) -> list[tuple[str, str]]:
     rows = Statement.objects.for_advertiser(access_of(request).advertiser).order_by("-period__startswith")
@@ -109,7 +111,7 @@ class StatementAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
     ) -> HttpResponse:
         statement = self.row(request, object_id)
-        lines = list(StatementLine.objects.filter(statement=statement).order_by("occurred_at", "pk"))
+        lines = list(StatementLine.objects.filter(statement=statement).order_by("occurred_at", "pk")[:SHOWN_LINES])
         campaigns = dict(Campaign.objects.filter(advertiser=statement.advertiser_id).values_list("pk", "name"))
         for line in lines:
             line.campaign_name = campaigns.get(line.campaign_id, "")

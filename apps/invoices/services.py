@@ -33,6 +33,7 @@ from apps.ledger.services import Entry, post_entries
 from apps.partners.models import Partnership
 from apps.records.services import keep_document
 from apps.statements.models import Statement, StatementLine
+from apps.statements.services import lock_statements
 
 PDF = "application/pdf"
 STATEMENT_ONLY = "statement_only"
@@ -49,13 +50,14 @@ class Settled:
 
 @transaction.atomic
 def settle_statement(*, statement: Statement, now: datetime) -> Settled:
-    """Make a payable statement, and those carried into it, payable money: once, however often it is asked.
+    """Make a payable statement, and all before it that are not settled, payable money: once, however often it is asked.
 
-    A private person is settled without a document. Where something stands in the way the statement stays
-    unsettled and the answer says what. The number is taken last; the PDF is rendered after the commit.
+    Those before it are what was carried into it, and payable ones that something stood in the way of. A private
+    person is settled without a document. Where something still stands in the way the statement stays unsettled and
+    the answer says what. One run at a time per advertiser; the PDF is rendered after the commit.
     """
     advertiser = statement.advertiser
-    Statement.objects.select_for_update().get(pk=statement.pk)
+    lock_statements(advertiser)
     living = Settlement.objects.filter(statement=statement, reversed_at__isnull=True).select_related("invoice").first()
     if living is not None:
         return Settled(statement, living.invoice)
@@ -74,8 +76,9 @@ def settle_statement(*, statement: Statement, now: datetime) -> Settled:
     Settlement.objects.bulk_create(
         [Settlement(advertiser=advertiser, statement=row, invoice=invoice, settled_at=now) for row in covered]
     )
+    net_minor = sum(row.earned_minor for row in covered)
     vat_minor = invoice.vat_minor if invoice else 0
-    post_entries(advertiser=advertiser, entries=_entries(statement, vat_minor), now=now)
+    post_entries(advertiser=advertiser, entries=_entries(statement, net_minor, vat_minor), now=now)
     return Settled(statement, invoice)
 
 
@@ -108,11 +111,20 @@ def _draft(
         totals=totals(lines, treatment.rate),
         brand=advertiser.name,
         language=language,
-        pay_on=month_end(last_on) + timedelta(days=advertiser.pay_days),
+        pay_on=pay_run(last_on, issued_on, advertiser.pay_days),
         bank=Bank(profile.holder, profile.iban, profile.bic) if profile else None,
         statements=tuple(statement_reference(row) for row in covered),
         agreement=agreement,
     )
+
+
+def pay_run(last_on: date, issued_on: date, pay_days: int) -> date:
+    """Return the first pay run not before the issue: so many days after the end of the month, or of a later one."""
+    run = month_end(last_on) + timedelta(days=pay_days)
+    while run < issued_on:
+        last_on = month_end(last_on) + timedelta(days=1)
+        run = month_end(last_on) + timedelta(days=pay_days)
+    return run
 
 
 def statement_reference(statement: Statement) -> str:
@@ -173,7 +185,8 @@ def _number(
     )
 
 
-def _entries(statement: Statement, vat_minor: int) -> list[Entry]:
+def _entries(statement: Statement, net_minor: int, vat_minor: int) -> list[Entry]:
+    """Return what turns accrued money into payable money: all that the covered statements earned, and its VAT."""
     partner = statement.partner_id
     payable = (AccountKind.PARTNER_PAYABLE, partner)
     common = {"currency": statement.currency, "purpose": PostingPurpose.SETTLEMENT}
@@ -181,7 +194,7 @@ def _entries(statement: Statement, vat_minor: int) -> list[Entry]:
         Entry(
             (AccountKind.PARTNER_ACCRUED, partner),
             payable,
-            statement.payable_minor,
+            net_minor,
             reference=f"statement:{statement.pk}:net",
             **common,
         )

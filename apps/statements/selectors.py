@@ -12,7 +12,7 @@ from apps.ledger.models import UnstatedPosting
 from apps.partners.models import Partner, Partnership
 from apps.statements.models import Statement, StatementLine
 from apps.statements.rules import balance, statement_hash
-from apps.statements.services import statement_content
+from apps.statements.services import minimum_payout, statement_content
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,8 @@ def preview_statements(*, advertiser: Advertiser, before: date) -> list[Statemen
     openings = carried_balances(advertiser=advertiser)
     found = []
     for partner_id, currency, count, earned in sums:
-        minimum = minimums.get(partner_id)
         opening = openings.get((partner_id, currency), 0)
-        outcome = balance(opening, earned, advertiser.minimum_payout_minor if minimum is None else minimum)
+        outcome = balance(opening, earned, minimum_payout(advertiser, minimums.get(partner_id), currency))
         found.append(
             StatementPreview(
                 partner=partners[partner_id],

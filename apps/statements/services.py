@@ -59,13 +59,12 @@ def issue_statements(*, advertiser: Advertiser, period: Period, by: str, now: da
     minimums = dict(Partnership.objects.for_advertiser(advertiser).values_list("partner_id", "minimum_payout_minor"))
     partners = Partner.objects.in_bulk([partner_id for partner_id, _ in accounts])
     for partner_id, currency in accounts:
-        minimum = minimums.get(partner_id)
         previous = _issue_statement(
             advertiser=advertiser,
             partner=partners[partner_id],
             currency=currency,
             days=days,
-            minimum_minor=advertiser.minimum_payout_minor if minimum is None else minimum,
+            minimum_minor=minimum_payout(advertiser, minimums.get(partner_id), currency),
             previous=previous,
             now=now,
         )
@@ -73,6 +72,16 @@ def issue_statements(*, advertiser: Advertiser, period: Period, by: str, now: da
     return ClosedPeriod.objects.create(
         advertiser=advertiser, period=days, closed_at=now, closed_by=by[:200], statement_count=count
     )
+
+
+def minimum_payout(advertiser: Advertiser, own_minor: int | None, currency: str) -> int:
+    """Return what a balance must reach to be paid: the partner's own, else the advertiser's.
+
+    Both are amounts of the advertiser's currency; in any other, whatever is there is paid.
+    """
+    if currency != advertiser.currency:
+        return 0
+    return advertiser.minimum_payout_minor if own_minor is None else own_minor
 
 
 def _issue_statement(

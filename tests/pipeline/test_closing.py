@@ -9,6 +9,7 @@ from django.db import DatabaseError, connection, transaction
 
 from apps.core.actors import SYSTEM
 from apps.invoices.models import Invoice, Settlement
+from apps.invoices.services import settle_statement
 from apps.partners.models import Partnership, TaxProfile
 from apps.pipeline.books import check_books
 from apps.pipeline.services.closing import close_month, issue_invoices
@@ -17,7 +18,7 @@ from apps.pipeline.services.settling import settle_waiting
 from apps.statements.models import Statement, StatementLine
 from apps.statements.selectors import recomputed_hash
 from apps.statements.services import LaterPeriodClosed, PeriodNotOver
-from tests.cast import join, make_cast, make_conversion, make_partner, make_touch
+from tests.cast import join, make_campaign, make_cast, make_conversion, make_partner, make_plan, make_policy, make_touch
 
 pytestmark = pytest.mark.django_db
 JANUARY, FEBRUARY, MARCH = date(2026, 1, 1), date(2026, 2, 1), date(2026, 3, 1)
@@ -167,4 +168,81 @@ def test_runs_at_once_give_every_document_once_and_no_gap():
         list(pool.map(work, range(4)))
     assert sorted(Invoice.objects.values_list("place", flat=True)) == [1, 2, 3, 4]
     assert (Statement.objects.count(), Settlement.objects.count()) == (4, 4)
+    assert check_books() == []
+
+
+def two_months(acme, enrollment) -> None:
+    """Earn 80.00 that is due in February and 160.00 that is due in March."""
+    earn(acme, enrollment, 1_000_00)
+    earn(acme, enrollment, 2_000_00, datetime(2026, 2, 15, 10, tzinfo=UTC))
+
+
+def test_what_was_blocked_before_is_billed_and_posted_with_the_next(acme):
+    agreed = Partnership.objects.filter(partner=acme.partners.blog)
+    agreed.update(self_billing_version="1", self_billing_on=date(2026, 3, 10))
+    two_months(acme, acme.enrollments.blog)
+    close(acme)
+    assert [row.blocked.code for row in issue(acme).blocked] == ["agreement_missing"]
+    later = datetime(2026, 4, 1, 8, tzinfo=UTC)
+    close(acme, MARCH, later)
+    result = issue(acme, later)
+    assert [invoice.net_minor for invoice in result.issued] == [240_00]
+    assert Settlement.objects.count() == 2
+    assert check_books() == []
+
+
+def test_carried_balances_become_one_document(acme):
+    for month, amount in ((1, 375_00), (2, 62_50), (3, 500_00)):
+        earn(acme, acme.enrollments.blog, amount, datetime(2026, month, 10, 10, tzinfo=UTC))
+    for month in (2, 3, 4):
+        close(acme, date(2026, month, 1), datetime(2026, month + 1, 2, tzinfo=UTC))
+    [invoice] = issue(acme, datetime(2026, 5, 2, tzinfo=UTC)).issued
+    assert (invoice.net_minor, len(invoice.content["lines"])) == (75_00, 3)
+    assert Settlement.objects.count() == 3
+    assert check_books() == []
+
+
+def test_a_document_that_comes_late_is_paid_by_the_next_run(acme):
+    TaxProfile.objects.filter(partner=acme.partners.blog).update(address="")
+    earn(acme, acme.enrollments.blog, 1_000_00)
+    close(acme)
+    assert issue(acme).issued == ()
+    TaxProfile.objects.filter(partner=acme.partners.blog).update(address="Hauptstraße 7")
+    [invoice] = issue(acme, datetime(2026, 6, 25, tzinfo=UTC)).issued
+    assert (invoice.issued_on, invoice.pay_on) == (date(2026, 6, 25), date(2026, 7, 20))
+
+
+def test_the_minimum_is_of_the_advertiser_s_currency(acme):
+    campaign = make_campaign(acme.advertiser, "nihon", currencies=["JPY"])
+    make_policy(campaign)
+    make_plan(campaign)
+    make_touch(join(acme.partners.blog, campaign), datetime(2026, 1, 10, tzinfo=UTC), who := uuid4())
+    at = datetime(2026, 1, 15, tzinfo=UTC)
+    sale = make_conversion(campaign, 10_000, at, visitor=who, currency="JPY")
+    settle_waiting(now=at)
+    approve_conversions(advertiser=acme.advertiser, conversion_ids=[sale.pk], actor=SYSTEM, now=at)
+    close(acme)
+    assert Statement.objects.values_list("currency", "payable_minor", "minimum_minor").get() == ("JPY", 800, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_runs_at_once_settle_several_statements_of_a_partner_once():
+    acme = make_cast()
+    for slug in ("one", "two", "three"):
+        two_months(acme, join(make_partner(slug), acme.campaign))
+    later = datetime(2026, 4, 1, 8, tzinfo=UTC)
+    close(acme, FEBRUARY, later)
+    close(acme, MARCH, later)
+    statements = list(Statement.objects.order_by("place"))
+
+    def work(number: int) -> None:
+        try:
+            for statement in statements if number % 2 else reversed(statements):
+                settle_statement(statement=Statement.objects.get(pk=statement.pk), now=later)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert Settlement.objects.count() == 6
     assert check_books() == []

@@ -7,28 +7,38 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('identity', '0001_initial'),
-        ('statements', '0001_initial'),
+        ("identity", "0001_initial"),
+        ("statements", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ClosedPeriod',
+            name="ClosedPeriod",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('period', django.contrib.postgres.fields.ranges.DateRangeField(verbose_name='period')),
-                ('closed_at', models.DateTimeField(verbose_name='closed')),
-                ('closed_by', models.CharField(max_length=200, verbose_name='closed by')),
-                ('statement_count', models.PositiveIntegerField(verbose_name='statements')),
-                ('advertiser', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='closed_periods', to='identity.advertiser')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("period", django.contrib.postgres.fields.ranges.DateRangeField(verbose_name="period")),
+                ("closed_at", models.DateTimeField(verbose_name="closed")),
+                ("closed_by", models.CharField(max_length=200, verbose_name="closed by")),
+                ("statement_count", models.PositiveIntegerField(verbose_name="statements")),
+                (
+                    "advertiser",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="closed_periods",
+                        to="identity.advertiser",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'closed period',
-                'verbose_name_plural': 'closed periods',
-                'ordering': ['-period'],
-                'constraints': [django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('advertiser', '='), ('period', '&&')], name='closed_periods_do_not_overlap')],
+                "verbose_name": "closed period",
+                "verbose_name_plural": "closed periods",
+                "ordering": ["-period"],
+                "constraints": [
+                    django.contrib.postgres.constraints.ExclusionConstraint(
+                        expressions=[("advertiser", "="), ("period", "&&")], name="closed_periods_do_not_overlap"
+                    )
+                ],
             },
         ),
     ]

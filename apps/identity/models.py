@@ -113,7 +113,8 @@ class LegalEntity(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["advertiser"], condition=models.Q(is_default=True), name="one_default_legal_entity"
-            )
+            ),
+            models.UniqueConstraint(fields=["advertiser", "number_prefix"], name="one_number_prefix_per_entity"),
         ]
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Write plans: a change is a new version with its rules."""
+"""Write plans: a change is a new version with its rules; and for whom each plan holds."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.db.models import Max
 
-from apps.commissions.models import CommissionPlan, CommissionRule, PlanVersion
+from apps.campaigns.models import Campaign, Coupon
+from apps.commissions.models import CommissionPlan, CommissionRule, PlanAssignment, PlanVersion
 from apps.core.actors import Actor
-from apps.core.errors import Conflict
+from apps.core.errors import Conflict, Invalid
+from apps.partners.models import AdSpace, Partner, PartnerGroup
 from apps.records.services import record_act
+
+Target = AdSpace | Partner | PartnerGroup | Coupon
 
 
 class PlanStartTaken(Conflict):
@@ -71,3 +76,114 @@ def publish_plan(
         details={"starts_at": starts_at.isoformat(), "rules": [dict(rule) for rule in rules]},
     )
     return version
+
+
+class PlanNameTaken(Conflict):
+    code = "plan_name_taken"
+    message = "The campaign already has a plan of this name."
+
+
+@transaction.atomic
+def create_plan(*, campaign: Campaign, name: str, actor: Actor, now: datetime) -> CommissionPlan:
+    """Add a plan to a campaign; it pays once it has a version and is assigned. Raises PlanNameTaken."""
+    try:
+        with transaction.atomic():
+            plan = CommissionPlan.objects.create(advertiser=campaign.advertiser, campaign=campaign, name=name)
+    except IntegrityError:
+        raise PlanNameTaken(path="name") from None
+    record_act(advertiser=campaign.advertiser, actor=actor, verb="create_plan", subject=f"plan {plan}"[:120], now=now)
+    return plan
+
+
+class PlanTargetTaken(Conflict):
+    code = "plan_target_taken"
+    message = "Another plan holds there at that time; end it first."
+
+
+class ForeignPlanTarget(Invalid):
+    code = "foreign_plan_target"
+    message = "This has no part in the campaign."
+
+
+class PlanPeriodEmpty(Invalid):
+    code = "plan_period_empty"
+    message = "The plan must end after it starts."
+
+
+@transaction.atomic
+def assign_plan(
+    *,
+    plan: CommissionPlan,
+    target: Target | None,
+    starts_at: datetime,
+    ends_at: datetime | None,
+    actor: Actor,
+    now: datetime,
+) -> PlanAssignment:
+    """Let a plan hold for an ad space, a partner, a group or a code (None: the whole campaign), end excluded.
+
+    The database refuses two plans for one thing at any instant. Raises PlanTargetTaken, ForeignPlanTarget,
+    PlanPeriodEmpty.
+    """
+    if ends_at is not None and ends_at <= starts_at:
+        raise PlanPeriodEmpty(path="ends_at")
+    if not belongs(target, plan.campaign):
+        raise ForeignPlanTarget(path="target")
+    named = named_target(target)
+    active = DateTimeTZRange(starts_at, ends_at)
+    try:
+        with transaction.atomic():
+            assignment = PlanAssignment.objects.create(
+                advertiser=plan.advertiser, campaign=plan.campaign, plan=plan, active=active, **named
+            )
+    except IntegrityError:
+        whom = {name: named.get(name) for name in ("ad_space", "partner", "group", "coupon")}
+        held = PlanAssignment.objects.filter(campaign=plan.campaign, active__overlap=active, **whom).first()
+        message = f"The plan {held.plan} holds there at that time; end it first." if held else None
+        raise PlanTargetTaken(message, path="target") from None
+    trace(assignment, "assign_plan", actor, now)
+    return assignment
+
+
+@transaction.atomic
+def end_plan_assignment(*, assignment: PlanAssignment, ends_at: datetime, actor: Actor, now: datetime) -> None:
+    """End an assignment; one that has not begun is taken away. Raises PlanPeriodEmpty for an end in the past."""
+    row = PlanAssignment.objects.select_for_update(of=("self",)).get(pk=assignment.pk)
+    if ends_at < now or (row.active.upper and row.active.upper <= ends_at):
+        raise PlanPeriodEmpty("An assignment ends now or later, before it would end by itself.", path="ends_at")
+    if row.active.lower and row.active.lower >= ends_at:
+        trace(row, "take_plan_away", actor, now)
+        row.delete()
+        return
+    row.active = DateTimeTZRange(row.active.lower, ends_at)
+    row.save(update_fields=["active"])
+    trace(row, "end_plan", actor, now)
+
+
+def named_target(target: Target | None) -> dict[str, Target]:
+    names = {AdSpace: "ad_space", Partner: "partner", PartnerGroup: "group", Coupon: "coupon"}
+    return {} if target is None else {names[type(target)]: target}
+
+
+def belongs(target: Target | None, campaign: Campaign) -> bool:
+    """Tell whether a plan of the campaign may be assigned to this."""
+    if isinstance(target, Coupon):
+        return target.campaign_id == campaign.pk
+    if isinstance(target, PartnerGroup):
+        return target.advertiser_id == campaign.advertiser_id
+    if isinstance(target, AdSpace | Partner):
+        partner_id = target.partner_id if isinstance(target, AdSpace) else target.pk
+        return campaign.advertiser.partnerships.filter(partner_id=partner_id).exists()
+    return True
+
+
+def trace(assignment: PlanAssignment, verb: str, actor: Actor, now: datetime) -> None:
+    start, end = assignment.active.lower, assignment.active.upper
+    record_act(
+        advertiser=assignment.advertiser,
+        actor=actor,
+        verb=verb,
+        subject=f"plan {assignment}"[:120],
+        now=now,
+        details={"from": start.isoformat() if start else None, "until": end.isoformat() if end else None},
+    )

@@ -65,6 +65,43 @@ CHECKS = [
         """,
     ),
     Check(
+        "I1",
+        "a conversion has its receipt and its decision, or waits to be settled",
+        """
+        SELECT c.advertiser_id, 'conversion ' || c.id,
+            (r.conversion_id IS NOT NULL)::int + (d.conversion_id IS NOT NULL)::int, 2
+        FROM tracking_conversion c LEFT JOIN commissions_receipt r ON r.conversion_id = c.id
+        LEFT JOIN commissions_decision d ON d.conversion_id = c.id
+        LEFT JOIN tracking_unsettled u ON u.conversion_id = c.id
+        WHERE (r.conversion_id IS NULL OR d.conversion_id IS NULL)
+          AND (u.conversion_id IS NULL OR (r.conversion_id IS NULL) <> (d.conversion_id IS NULL))
+        """,
+    ),
+    Check(
+        "I1",
+        "shares and commissions of each winner are what the receipt says",
+        """
+        WITH said AS (
+            SELECT r.advertiser_id, r.conversion_id, w.item ->> 0 AS partner, (w.item ->> 1)::numeric AS numerator,
+                (w.item ->> 2)::bigint AS amount, (w.item ->> 3)::bigint AS revenue,
+                (r.body ->> 'den')::numeric AS denominator
+            FROM commissions_receipt r CROSS JOIN LATERAL jsonb_array_elements(r.body -> 'winners') AS w(item)
+        ), kept AS (
+            SELECT s.conversion_id, p.slug AS partner, s.numerator, s.denominator, s.revenue_minor, m.amount_minor
+            FROM attribution_share s JOIN partners_partner p ON p.id = s.partner_id
+            JOIN commissions_receipt r ON r.conversion_id = s.conversion_id
+            LEFT JOIN commissions_commission m
+                ON m.conversion_id = s.conversion_id AND m.partner_id = s.partner_id AND m.kind = 'SALE'
+        )
+        SELECT coalesce(said.advertiser_id, c.advertiser_id),
+            'conversion ' || conversion_id || ' ' || partner, kept.amount_minor, said.amount
+        FROM said FULL JOIN kept USING (conversion_id, partner)
+        JOIN tracking_conversion c ON c.id = conversion_id
+        WHERE said.numerator IS DISTINCT FROM kept.numerator OR said.denominator IS DISTINCT FROM kept.denominator
+           OR said.amount IS DISTINCT FROM kept.amount_minor OR said.revenue IS DISTINCT FROM kept.revenue_minor
+        """,
+    ),
+    Check(
         "I2",
         "a posting has two accounts of one currency and a positive amount",
         """
@@ -92,11 +129,11 @@ CHECKS = [
                 SELECT 1 FROM invoices_settlement x WHERE x.statement_id = s.id AND x.reversed_at IS NULL
             ) GROUP BY 1, 2, 3
         )
-        SELECT b.advertiser_id, 'partner ' || b.partner_id || ' ' || b.currency, b.accrued,
+        SELECT advertiser_id, 'partner ' || partner_id || ' ' || currency, coalesce(b.accrued, 0),
             coalesce(w.amount, 0) + coalesce(s.amount, 0)
-        FROM book b LEFT JOIN waiting w USING (advertiser_id, partner_id, currency)
-        LEFT JOIN stated s USING (advertiser_id, partner_id, currency)
-        WHERE b.accrued <> coalesce(w.amount, 0) + coalesce(s.amount, 0)
+        FROM book b FULL JOIN waiting w USING (advertiser_id, partner_id, currency)
+        FULL JOIN stated s USING (advertiser_id, partner_id, currency)
+        WHERE coalesce(b.accrued, 0) <> coalesce(w.amount, 0) + coalesce(s.amount, 0)
         """,
     ),
     Check(
@@ -116,11 +153,11 @@ CHECKS = [
             FROM invoices_settlement x JOIN statements_statement s ON s.id = x.statement_id
             WHERE x.invoice_id IS NULL AND x.reversed_at IS NULL GROUP BY 1, 2, 3
         )
-        SELECT b.advertiser_id, 'partner ' || b.partner_id || ' ' || b.currency, b.payable,
+        SELECT advertiser_id, 'partner ' || partner_id || ' ' || currency, coalesce(b.payable, 0),
             coalesce(d.amount, 0) + coalesce(w.amount, 0)
-        FROM book b LEFT JOIN documents d USING (advertiser_id, partner_id, currency)
-        LEFT JOIN without w USING (advertiser_id, partner_id, currency)
-        WHERE b.payable <> coalesce(d.amount, 0) + coalesce(w.amount, 0)
+        FROM book b FULL JOIN documents d USING (advertiser_id, partner_id, currency)
+        FULL JOIN without w USING (advertiser_id, partner_id, currency)
+        WHERE coalesce(b.payable, 0) <> coalesce(d.amount, 0) + coalesce(w.amount, 0)
         """,
     ),
     Check(

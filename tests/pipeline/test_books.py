@@ -13,7 +13,8 @@ from apps.pipeline.books import check_books
 from apps.pipeline.services.closing import close_month, issue_invoices
 from apps.pipeline.services.deciding import approve_conversions
 from apps.pipeline.services.settling import settle_waiting
-from tests.cast import make_cast, make_conversion, make_touch
+from apps.tracking.models import Unsettled
+from tests.cast import START, make_cast, make_conversion, make_policy, make_touch
 
 pytestmark = pytest.mark.django_db
 SOLD = datetime(2026, 1, 15, 10, tzinfo=UTC)
@@ -25,6 +26,13 @@ HANDS = {
     "revenue changed": ("I1", "UPDATE attribution_share SET revenue_minor = revenue_minor + 1"),
     "a commission changed": ("I1", "UPDATE commissions_commission SET amount_minor = amount_minor + 1"),
     "a commission deleted": ("I1", "DELETE FROM commissions_commission"),
+    "two commissions swapped": (
+        "I1",
+        "UPDATE commissions_commission m SET amount_minor = o.amount_minor FROM commissions_commission o "
+        "WHERE m.conversion_id = o.conversion_id AND m.partner_id <> o.partner_id",
+    ),
+    "a receipt deleted": ("I1", "DELETE FROM commissions_receipt"),
+    "a decision deleted": ("I1", "DELETE FROM commissions_decision"),
     "a posting raised": (
         "I2",
         "UPDATE ledger_posting SET amount_minor = amount_minor + 1 WHERE purpose = 'COMMISSION'",
@@ -65,12 +73,13 @@ HANDS = {
 
 @pytest.fixture
 def books():
-    """A book with two sales, one approved conversion each for two partners, a closed month and two invoices."""
+    """A book with two sales shared by two partners, approved, a closed month and two invoices."""
     acme = make_cast()
-    visitor = uuid4()
-    for enrollment in (acme.enrollments.blog, acme.enrollments.coupons):
+    make_policy(acme.campaign, START + timedelta(days=1), model="TIME_DECAY")
+    for _ in range(2):
         visitor = uuid4()
-        make_touch(enrollment, SOLD - timedelta(hours=2), visitor)
+        make_touch(acme.enrollments.blog, SOLD - timedelta(days=7), visitor)
+        make_touch(acme.enrollments.coupons, SOLD - timedelta(hours=2), visitor)
         make_conversion(acme.campaign, 2_000_00, SOLD, visitor=visitor)
     settle_waiting(now=SOLD)
     ids = list(acme.advertiser.conversions.values_list("pk", flat=True))
@@ -126,3 +135,10 @@ def test_the_command_fails_on_a_difference(books):
         call_command("check_books", stdout=out, stderr=StringIO())
     assert stopped.value.code == 1
     assert "I12 acme: statement" in out.getvalue()
+
+
+def test_a_conversion_lost_from_the_work_list_is_found():
+    make_conversion(make_cast().campaign)
+    assert check_books() == []
+    Unsettled.objects.all().delete()
+    assert [row.invariant for row in check_books()] == ["I1"]

@@ -121,12 +121,14 @@ class Share(models.Model):
     writes them; a row without partner is the part that nobody is paid for.
     """
 
-    # Written by the thousand, and never for a row that is not there: one reference is checked by the database, the
-    # others follow from it and are proved by check_books (D8).
+    # Written by the thousand, and never for a row that is not there: that the conversion exists is checked once a
+    # statement (a conversion is never deleted); the other references follow from it and are proved by check_books (D8).
     advertiser = models.ForeignKey(
         Advertiser, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
-    conversion = models.ForeignKey(Conversion, on_delete=models.PROTECT, related_name="shares", db_index=False)
+    conversion = models.ForeignKey(
+        Conversion, on_delete=models.PROTECT, related_name="shares", db_constraint=False, db_index=False
+    )
     partner = models.ForeignKey(
         Partner, on_delete=models.PROTECT, null=True, related_name="shares", db_constraint=False, db_index=False
     )
@@ -164,12 +166,23 @@ class Share(models.Model):
                 referencing=pgtrigger.Referencing(new="new_rows"),
                 func="""
                     IF EXISTS (
-                        SELECT 1 FROM attribution_share s
-                        WHERE s.conversion_id IN (SELECT conversion_id FROM new_rows)
-                        GROUP BY s.conversion_id
-                        HAVING sum(s.numerator) <> max(s.denominator) OR min(s.denominator) <> max(s.denominator)
+                        SELECT 1 FROM (SELECT DISTINCT conversion_id FROM new_rows) n
+                        CROSS JOIN LATERAL (
+                            SELECT sum(s.numerator) AS parts, min(s.denominator) AS low, max(s.denominator) AS high
+                            FROM attribution_share s WHERE s.conversion_id = n.conversion_id
+                        ) found
+                        WHERE parts <> high OR low <> high
                     ) THEN
                         RAISE EXCEPTION 'shares of a conversion must sum to one' USING ERRCODE = 'check_violation';
+                    END IF;
+                    IF EXISTS (
+                        SELECT 1 FROM (SELECT DISTINCT conversion_id FROM new_rows) n
+                        LEFT JOIN LATERAL (
+                            SELECT 1 AS there FROM tracking_conversion WHERE id = n.conversion_id OFFSET 0
+                        ) c ON true
+                        WHERE c.there IS NULL
+                    ) THEN
+                        RAISE EXCEPTION 'a share is of a conversion' USING ERRCODE = 'foreign_key_violation';
                     END IF;
                     RETURN NULL;
                 """,

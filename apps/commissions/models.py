@@ -253,7 +253,7 @@ class CommissionKind(models.TextChoices):
 class Commission(models.Model):
     """What a partner earns from a conversion, in minor units; signed, corrections link to their original."""
 
-    # As with shares: the share is checked by the database, what follows from it by check_books (D8).
+    # As with shares: the share is checked by the database once a statement, what follows from it by check_books (D8).
     advertiser = models.ForeignKey(
         Advertiser, on_delete=models.PROTECT, related_name="commissions", db_constraint=False, db_index=False
     )
@@ -266,7 +266,9 @@ class Commission(models.Model):
     partner = models.ForeignKey(
         Partner, on_delete=models.PROTECT, related_name="commissions", db_constraint=False, db_index=False
     )
-    share = models.ForeignKey(Share, on_delete=models.PROTECT, null=True, related_name="commissions", db_index=False)
+    share = models.ForeignKey(
+        Share, on_delete=models.PROTECT, null=True, related_name="commissions", db_constraint=False, db_index=False
+    )
     kind = models.CharField(_("kind"), max_length=10, choices=CommissionKind, default=CommissionKind.SALE)
     amount_minor = models.BigIntegerField(_("amount"))
     currency = models.CharField(_("currency"), max_length=3)
@@ -288,6 +290,9 @@ class Commission(models.Model):
             models.Index(fields=["partner", "-occurred_at"], name="commissions_of_partner"),
             models.Index(fields=["advertiser", "-occurred_at"], name="commissions_by_time"),
             models.Index(fields=["conversion"], condition=~models.Q(kind="SALE"), name="corrections_of_conversion"),
+            models.Index(
+                fields=["corrects"], condition=models.Q(corrects__isnull=False), name="corrections_of_commission"
+            ),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -303,7 +308,37 @@ class Commission(models.Model):
                 name="only_corrections_correct",
             ),
         ]
-        triggers = [pgtrigger.Protect(name="never_edited", operation=pgtrigger.Update)]
+        triggers = [
+            pgtrigger.Protect(name="never_edited", operation=pgtrigger.Update),
+            # A share of another transaction is held against deletion, then asked again; one's own nobody else can see.
+            pgtrigger.Trigger(
+                name="is_of_its_share",
+                level=pgtrigger.Statement,
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                referencing=pgtrigger.Referencing(new="new_rows"),
+                declare=[("astray", "boolean"), ("older", "boolean"), ("held", "boolean := false")],
+                func="""
+                    LOOP
+                        SELECT bool_or((s.conversion_id, s.partner_id) IS DISTINCT FROM (n.conversion_id, n.partner_id)),
+                               bool_or(s.xmin <> pg_current_xact_id()::xid)
+                        INTO astray, older
+                        FROM new_rows n LEFT JOIN LATERAL (
+                            SELECT conversion_id, partner_id, xmin FROM attribution_share WHERE id = n.share_id OFFSET 0
+                        ) s ON true
+                        WHERE n.share_id IS NOT NULL;
+                        IF astray THEN
+                            RAISE EXCEPTION 'a commission is of a share of its conversion and partner'
+                                USING ERRCODE = 'foreign_key_violation';
+                        END IF;
+                        EXIT WHEN held OR older IS NOT TRUE;
+                        PERFORM 1 FROM attribution_share WHERE id IN (SELECT share_id FROM new_rows) FOR KEY SHARE;
+                        held := true;
+                    END LOOP;
+                    RETURN NULL;
+                """,
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.partner} {self.amount_minor} {self.currency}"

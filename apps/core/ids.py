@@ -7,11 +7,13 @@ from uuid import UUID
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TAIL = (1 << 74) - 1
+MILLISECOND = timedelta(milliseconds=1)
+FLOOR = "-7000-8000-000000000000"
 VERSION_AND_VARIANT = (0x7 << 76) | (0x2 << 62)
 
 
 def _assemble(at: datetime, tail: int) -> UUID:
-    milliseconds = (at - EPOCH) // timedelta(milliseconds=1)
+    milliseconds = (at - EPOCH) // MILLISECOND
     return UUID(int=(milliseconds << 80) | VERSION_AND_VARIANT | ((tail >> 62) << 64) | (tail & ((1 << 62) - 1)))
 
 
@@ -29,6 +31,17 @@ def uuid7_from(at: datetime, *names: str) -> UUID:
 def uuid7_floor(at: datetime) -> UUID:
     """Return the smallest id of a moment's millisecond: the bound of a half-open range of ids."""
     return _assemble(at, 0)
+
+
+def uuid7_floors(at: datetime, *, back: timedelta, on: timedelta) -> tuple[str, str]:
+    """Return the bounds so long before and after a moment as `uuid7_floor` finds them, as text; whole milliseconds.
+
+    >>> uuid7_floors(datetime(2026, 1, 1, tzinfo=UTC), back=timedelta(), on=timedelta(milliseconds=1))
+    ('019b76da-a800-7000-8000-000000000000', '019b76da-a801-7000-8000-000000000000')
+    """
+    milliseconds = (at - EPOCH) // MILLISECOND
+    low, high = f"{milliseconds - back // MILLISECOND:012x}", f"{milliseconds + on // MILLISECOND:012x}"
+    return f"{low[:8]}-{low[8:]}{FLOOR}", f"{high[:8]}-{high[8:]}{FLOOR}"
 
 
 def moment_of(id_: UUID) -> datetime:

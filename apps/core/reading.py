@@ -1,21 +1,23 @@
-"""The fast way out of a table: plain tuples, times without Django's detour."""
+"""The fast way out of a table: plain tuples, times without Django's detour, ids as the text they are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection
 from psycopg import Cursor
 from psycopg.types.datetime import TimestamptzLoader
+from psycopg.types.string import TextLoader
 
 
 def read_rows(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Return a query's rows in the present transaction; aware times are in the session's zone, which is UTC.
+    """Return a query's rows in the present transaction: aware times in the session's zone, which is UTC, UUIDs as text.
 
-    Arrays go in as lists with `= ANY(%s)`; the text is the caller's own, never input.
+    The text of the query is the caller's own, never input; arrays go in as `array_of` them.
     """
     with _cursor() as cursor:
         cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
+        cursor.adapters.register_loader("uuid", TextLoader)
         cursor.execute(sql, parameters, prepare=False)
         return cursor.fetchall()
 
@@ -25,6 +27,11 @@ def run_sql(sql: str, parameters: Sequence[Any]) -> int:
     with _cursor() as cursor:
         cursor.execute(sql, parameters, prepare=False)
         return cursor.rowcount
+
+
+def array_of(values: Iterable[object]) -> str:
+    """Return numbers or UUIDs as one parameter, for `%s::uuid[]` and the like; the cast refuses everything else."""
+    return f"{{{','.join(map(str, values))}}}"
 
 
 @contextmanager

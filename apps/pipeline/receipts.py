@@ -33,8 +33,7 @@ def explain_conversion(conversion_id: UUID) -> dict[str, Any]:
     if receipt is None:
         raise NotSettled
     long, verified = rendered(receipt)
-    ids = [UUID(touch["id"]) for touch in long["touches"]]
-    touches = candidates_by_id(receipt.advertiser_id, ids)
+    touches = candidates_by_id(receipt.advertiser_id, [touch["id"] for touch in long["touches"]])
     slugs = dict(
         Partner.objects.filter(pk__in={touch.partner_id for touch in touches.values() if touch.partner_id}).values_list(
             "pk", "slug"
@@ -42,7 +41,7 @@ def explain_conversion(conversion_id: UUID) -> dict[str, Any]:
     )
     return {
         **long,
-        "touches": [{**touch, **_facts(touches.get(UUID(touch["id"])), slugs)} for touch in long["touches"]],
+        "touches": [{**touch, **_facts(touches.get(touch["id"]), slugs)} for touch in long["touches"]],
         "conversion": str(receipt.pk),
         "policy_version": receipt.policy_version_id,
         "plan_versions": receipt.body["plans"],

@@ -8,12 +8,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from operator import attrgetter, itemgetter
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
 from apps.attribution.models import CouponRule, PolicyVersion
 from apps.attribution.rules import CouponGrant, Policy, Touch, code_key
+from apps.attribution.rules.facts import NOTHING
 from apps.campaigns.models import Campaign, Coupon, EnrollmentPeriod
 from apps.commissions.models import PlanAssignment, PlanVersion
 from apps.commissions.rules import Plan
@@ -47,6 +49,23 @@ class Standing:
     periods: tuple[tuple[datetime, datetime], ...]
 
 
+class Source(NamedTuple):
+    """What touches have in common that differ in nothing but id and moment; `facts` stand in the order of Touch."""
+
+    kind: str
+    facts: tuple[str | None, ...]
+    standing: Standing | None
+    eligible_from: datetime
+    eligible_to: datetime
+
+
+class Plans(NamedTuple):
+    """The plans that hold at a moment and the ids of their versions, by their key (`default`, `partner:…`)."""
+
+    by_key: dict[str, Plan]
+    version_ids: dict[str, int]
+
+
 @dataclass(slots=True)
 class CampaignSettings:
     """Everything of one campaign that settling asks, by short names; versions are chosen by the conversion's time."""
@@ -63,7 +82,8 @@ class CampaignSettings:
     partner_ids: Mapping[str, int]
     ad_space_ids: Mapping[str, int]
     boundaries: list[datetime] = field(default_factory=list)
-    _plans: dict[int, dict[str, tuple[PlanVersion, Plan]]] = field(default_factory=dict)
+    _plans: dict[int, Plans] = field(default_factory=dict)
+    _sources: dict[tuple[object, ...], Source] = field(default_factory=dict)
 
     def policy_at(self, moment: datetime) -> tuple[PolicyVersion, Policy]:
         """Return the version whose start is the latest at or before a moment. Raises NoPolicy."""
@@ -73,24 +93,24 @@ class CampaignSettings:
         version = self.policies[place - 1][1]
         return version, parsed_policy(version)
 
-    def plans_at(self, moment: datetime) -> dict[str, tuple[PlanVersion, Plan]]:
-        """Return the plan versions that hold at a moment by their key (`default`, `partner:…`). Raises NoPlanYet."""
+    def plans_at(self, moment: datetime) -> Plans:
+        """Return the plan versions that hold at a moment. Raises NoPlanYet."""
         segment = bisect_right(self.boundaries, moment)
         found = self._plans.get(segment)
         if found is None:
             found = self._plans[segment] = self._find_plans(moment)
-        if "default" not in found:
+        if "default" not in found.by_key:
             raise NoPlanYet
         return found
 
-    def _find_plans(self, moment: datetime) -> dict[str, tuple[PlanVersion, Plan]]:
-        found = {}
+    def _find_plans(self, moment: datetime) -> Plans:
+        found = Plans({}, {})
         for key, plan_id, start, end in self.assignments:
             versions = self.plan_versions.get(plan_id, [])
             place = bisect_right(versions, moment, key=itemgetter(0))
             if start <= moment < end and place:
                 version = versions[place - 1][1]
-                found[key] = (version, parsed_plan(version, key))
+                found.by_key[key], found.version_ids[key] = parsed_plan(version, key), version.pk
         return found
 
     def grants_for(self, codes: Sequence[str], moment: datetime) -> Mapping[str, CouponGrant]:
@@ -105,23 +125,51 @@ class CampaignSettings:
         return found
 
     def touch_of(self, candidate: Candidate) -> Touch:
-        """Return a candidate as the rules see it, with the reason that makes it ineligible."""
+        """Return a candidate as the rules see it, with the reason that makes it ineligible.
+
+        What does not depend on the touch's id and moment is worked out once for all touches of one source.
+        """
+        source = self._sources.get(candidate[2:])
+        if source is None:
+            source = self._sources[candidate[2:]] = self._source(candidate)
+        id_, at = candidate[:2]
+        refusal = candidate.refusal or (
+            None if source.eligible_from <= at < source.eligible_to else self._refusal(candidate, source.standing)
+        )
+        return tuple.__new__(Touch, (id_, source.kind, at, *source.facts, refusal, NOTHING))
+
+    def _source(self, candidate: Candidate) -> Source:
+        """Return what all touches share that differ from this one in nothing but id and moment."""
         standing = self.standings.get(candidate.ad_space_id) if candidate.ad_space_id is not None else None
         partner_id = candidate.partner_id
-        return Touch(
-            id=str(candidate.id),
+        start, end = self._surely_eligible(candidate, standing)
+        return Source(
             kind=candidate.kind,
-            at=candidate.at,
-            channel=candidate.channel,
-            channel_class=candidate.channel_class,
-            device=candidate.device or None,
-            partner=None if partner_id is None else self.slugs.get(partner_id, f"partner-{partner_id}"),
-            partner_group=standing.group if standing else None,
-            ad_space=standing.ad_space if standing else None,
-            ad_space_category=standing.category if standing else None,
-            goal=candidate.goal or None,
-            refusal=candidate.refusal or self._refusal(candidate, standing),
+            facts=(
+                candidate.channel,
+                candidate.channel_class,
+                candidate.device or None,
+                None if partner_id is None else self.slugs.get(partner_id, f"partner-{partner_id}"),
+                standing.group if standing else None,
+                standing.ad_space if standing else None,
+                standing.category if standing else None,
+                candidate.goal or None,
+            ),
+            standing=standing,
+            eligible_from=start,
+            eligible_to=end,
         )
+
+    def _surely_eligible(self, candidate: Candidate, standing: Standing | None) -> tuple[datetime, datetime]:
+        """Return a stretch in which no touch of a source is refused; outside of it, each is asked for itself."""
+        if candidate.partner_id is None:
+            return EVER, FOREVER
+        if standing is None or not standing.periods:
+            return FOREVER, FOREVER
+        start, end = standing.periods[-1]
+        start = max(start, self.campaign.starts_at)
+        refused = self._refusal(candidate._replace(at=start), standing)
+        return (FOREVER, FOREVER) if refused else (start, min(end, self.campaign.ends_at or FOREVER))
 
     def _refusal(self, candidate: Candidate, standing: Standing | None) -> str | None:
         if candidate.partner_id is None:

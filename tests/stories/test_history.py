@@ -15,11 +15,12 @@ from apps.attribution.models import Share
 from apps.attribution.rules import Policy, Sale, attribute
 from apps.core.actors import SYSTEM
 from apps.invoices.models import Invoice
-from apps.journeys.selectors import Wanted, gather_candidates
+from apps.journeys.selectors import gather_candidates
 from apps.pipeline.books import check_books
 from apps.pipeline.selectors import load_settings
 from apps.pipeline.services.importing import import_history
 from apps.pipeline.services.settling import settle_waiting
+from apps.tracking.facts import conversions_by_id
 from apps.tracking.models import Conversion
 from tests.cast import make_advertiser, make_campaign, make_plan, make_policy
 
@@ -39,9 +40,9 @@ def counted(model: str, conversions: list[Conversion]) -> dict[str, Fraction]:
     policy, sums = Policy(model=model), Counter()
     for start in range(0, len(conversions), 2_000):
         part = conversions[start : start + 2_000]
-        journeys = gather_candidates([Wanted(row.pk, row.occurred_at) for row in part])
-        for row in part:
-            touches = [settings.touch_of(candidate) for candidate in journeys[row.pk]]
+        rows = conversions_by_id([row.pk for row in part])
+        for row, journey in zip(rows, gather_candidates(rows), strict=True):
+            touches = [settings.touch_of(candidate) for candidate in journey]
             sums.update(attribute(Sale(row.occurred_at), touches, policy).shares)
     return sums
 

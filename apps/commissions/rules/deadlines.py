@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
+from typing import NamedTuple
 
 from apps.core.periods import month_end
 
 
-@dataclass(frozen=True, slots=True)
-class Deadlines:
+class Deadlines(NamedTuple):
     """Until when to decide, when it locks, when it is expected to be paid: days in the advertiser's zone."""
 
     decide_by: date
@@ -17,6 +17,7 @@ class Deadlines:
     pays_on: date
 
 
+@lru_cache(maxsize=4096)
 def deadlines(occurred_on: date, *, decide_days: int, lock_days: int, pay_days: int) -> Deadlines:
     """Return the days that follow from the day of the conversion.
 

@@ -142,7 +142,6 @@ def canonical_bytes(receipt: Mapping[str, Any]) -> bytes:
     return encode(receipt).encode()
 
 
-def seal(stored: Mapping[str, Any], order: Order, plans: Mapping[Hashable, Plan], currency: str) -> dict[str, Any]:
+def seal(stored: Mapping[str, Any], order: Order, plans: Mapping[Any, Plan], currency: str) -> dict[str, Any]:
     """Return the compact receipt with the SHA-256 of its long rendering as `hash`."""
-    bare = {key: value for key, value in stored.items() if key != "hash"}
-    return {**bare, "hash": sha256(canonical_text(bare, order, plans, currency).encode()).hexdigest()}
+    return {**stored, "hash": sha256(canonical_text(stored, order, plans, currency).encode()).hexdigest()}

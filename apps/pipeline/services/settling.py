@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from itertools import islice
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -17,7 +20,7 @@ from apps.attribution.models import PolicyVersion
 from apps.attribution.rules import Sale, code_key
 from apps.attribution.writing import ShareRow, forget_shares, write_shares
 from apps.commissions.models import DecisionState
-from apps.commissions.rules import Item, Order, basket
+from apps.commissions.rules import Item, Order, Plan, basket
 from apps.commissions.rules.deadlines import Deadlines, deadlines
 from apps.commissions.writing import (
     CommissionRow,
@@ -32,7 +35,7 @@ from apps.commissions.writing import (
 )
 from apps.core.collecting import seldom_collecting
 from apps.core.periods import day_of
-from apps.journeys.selectors import Candidate, Wanted, gather_candidates
+from apps.journeys.selectors import Candidate, gather_candidates
 from apps.pipeline.rules import Case, Decided, compact, decide, seal
 from apps.pipeline.selectors import CampaignSettings, load_settings
 from apps.tracking.facts import ConversionRow, LineRow, claim_conversions, lines_of, take_off_work_list
@@ -41,6 +44,7 @@ from apps.tracking.models import Unsettled
 BATCH = 1_000
 PARKED_AFTER = 8
 FINAL = {DecisionState.APPROVED.value, DecisionState.REJECTED.value}
+body_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 logger = logging.getLogger(__name__)
 
 
@@ -55,18 +59,20 @@ class SettleResult:
         return SettleResult(self.settled + other.settled, self.failed + other.failed)
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """One conversion with all that is to be written for it."""
 
     conversion: ConversionRow
     policy_version: PolicyVersion
     decided: Decided
     body: dict[str, Any]
-    sha256: str
-    plan_version_ids: Mapping[str, int]
     settings: CampaignSettings
     deadlines: Deadlines
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the receipt's long form."""
+        return str(self.body["hash"])
 
 
 @dataclass(slots=True)
@@ -74,7 +80,7 @@ class Batch:
     """What a run over some conversions found out; `errors` are by conversion id."""
 
     settled: list[Settled] = field(default_factory=list)
-    errors: dict[UUID, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
 
 
 def settle_conversions(*, conversion_ids: Sequence[UUID], now: datetime) -> SettleResult:
@@ -85,7 +91,7 @@ def settle_conversions(*, conversion_ids: Sequence[UUID], now: datetime) -> Sett
     """
     result = SettleResult()
     for start in range(0, len(conversion_ids), BATCH):
-        result += _settle_or_split(list(conversion_ids[start : start + BATCH]), now)
+        result += _settle_or_split([str(id_) for id_ in conversion_ids[start : start + BATCH]], now)
     return result
 
 
@@ -103,13 +109,13 @@ def settle_waiting(
         ids = list(waiting.order_by("marked_at", "pk").values_list("pk", flat=True)[:BATCH])
         if not ids:
             break
-        total += _settle_or_split(ids, now)
+        total += _settle_or_split([str(id_) for id_ in ids], now)
         passed_over |= set(Unsettled.objects.filter(pk__in=ids).values_list("pk", flat=True))
         progress(total.settled)
     return total
 
 
-def _settle_or_split(ids: list[UUID], now: datetime) -> SettleResult:
+def _settle_or_split(ids: list[str], now: datetime) -> SettleResult:
     """Settle a batch in one transaction; what the database refuses is found by halving."""
     try:
         batch = _settle_batch(ids, now)
@@ -124,7 +130,7 @@ def _settle_or_split(ids: list[UUID], now: datetime) -> SettleResult:
 
 
 @transaction.atomic
-def _settle_batch(ids: list[UUID], now: datetime) -> Batch:
+def _settle_batch(ids: list[str], now: datetime) -> Batch:
     claimed = claim_conversions(ids)
     if not claimed:
         return Batch()
@@ -141,11 +147,11 @@ def _work_out(conversions: Sequence[ConversionRow]) -> Batch:
     batch = Batch()
     lines = lines_of([row.id for row in conversions])
     settings = load_settings({row.campaign_id for row in conversions})
-    journeys = gather_candidates([Wanted(row.id, row.occurred_at) for row in conversions])
-    for row in conversions:
+    journeys = gather_candidates(conversions)
+    for row, journey in zip(conversions, journeys, strict=True):
         try:
             facts = settings[row.campaign_id]
-            batch.settled.append(settle_one(row, lines.get(row.id, ()), journeys[row.id], facts))
+            batch.settled.append(settle_one(row, lines.get(row.id, ()), journey, facts))
         except Exception as error:
             logger.exception("conversion %s cannot be settled", row.id)
             batch.errors[row.id] = f"{getattr(error, 'code', type(error).__name__)}: {error}"
@@ -185,22 +191,18 @@ def settle_one(
         policy=policy,
         grants=settings.grants_for(conversion.coupons, conversion.occurred_at),
         order=order,
-        plans={key: plan for key, (_, plan) in plans.items()},
+        plans=plans.by_key,
         currency=conversion.currency,
     )
     decided = decide(case)
-    stored = compact(decided.attribution, decided.rating, order, version.pk)
-    body = seal(stored, order, case.plans, conversion.currency)
-    used = {award.plan.key for award in decided.rating.awards}
-    versions = {key: plans[key][0].pk for key in used}
+    body = seal(compact(decided.attribution, decided.rating, order, version.pk), order, case.plans, case.currency)
+    body["plans"] = {key: plans.version_ids[key] for key in {str(award.plan.key) for award in decided.rating.awards}}
     advertiser = settings.campaign.advertiser
     return Settled(
         conversion=conversion,
         policy_version=version,
         decided=decided,
-        body={**body, "plans": versions},
-        sha256=body["hash"],
-        plan_version_ids=versions,
+        body=body,
         settings=settings,
         deadlines=deadlines(
             order.on or day_of(conversion.occurred_at, settings.zone),
@@ -211,24 +213,24 @@ def settle_one(
     )
 
 
-def _write(settled: Sequence[Settled], decided: Collection[UUID], now: datetime) -> None:
+def _write(settled: Sequence[Settled], decided: Collection[str], now: datetime) -> None:
     """Replace the results of pending conversions as a whole; a result that is already there stays as it is."""
-    ids = [row.conversion.id for row in settled]
-    present = receipt_hashes(ids)
+    present = receipt_hashes([row.conversion.id for row in settled])
     changed = [row for row in settled if present.get(row.conversion.id) != row.sha256]
     stale = [row.conversion.id for row in changed if row.conversion.id in present]
     if stale:
         forget_results(stale)
         forget_shares(stale)
-    shares = [share for row in changed for share in share_rows(row)]
-    ids_of = {(s.conversion_id, s.partner_id): id_ for s, id_ in zip(shares, write_shares(shares), strict=True)}
-    write_commissions([row for one in changed for row in commission_rows(one, ids_of)])
+    shares = [share_rows(row) for row in changed]
+    new = iter(write_shares([share for rows in shares for share in rows]))
+    share_ids = [list(islice(new, len(rows))) for rows in shares]
+    write_commissions([row for one, ids in zip(changed, share_ids, strict=True) for row in commission_rows(one, ids)])
     write_receipts([receipt_row(row, now) for row in changed])
     open_decisions([decision_row(row) for row in settled if row.conversion.id not in decided])
 
 
 def share_rows(row: Settled) -> list[ShareRow]:
-    """Return a row per winner and, where part of the conversion is nobody's, one without partner."""
+    """Return a row per winner, in their order, and after them the part that is nobody's, without a partner."""
     attribution, rating, conversion = row.decided.attribution, row.decided.rating, row.conversion
     ids, spaces = row.settings.partner_ids, row.settings.ad_space_ids
     head = (conversion.advertiser_id, conversion.id)
@@ -242,7 +244,7 @@ def share_rows(row: Settled) -> list[ShareRow]:
             award.revenue,
             *tail,
             winner.touch.id if winner.touch else None,
-            spaces.get(winner.touch.ad_space) if winner.touch and winner.touch.ad_space else None,
+            spaces.get(str(winner.touch.ad_space)) if winner.touch else None,
         )
         for winner, award in zip(attribution.winners, rating.awards, strict=True)
     ]
@@ -252,30 +254,31 @@ def share_rows(row: Settled) -> list[ShareRow]:
     return found
 
 
-def commission_rows(row: Settled, share_ids: Mapping[tuple[UUID, int | None], int]) -> list[CommissionRow]:
-    """Return what each winner earns; a test pays nobody."""
+def commission_rows(row: Settled, share_ids: Sequence[int]) -> list[CommissionRow]:
+    """Return what each winner earns, by the ids of `share_rows`; a test pays nobody."""
     conversion = row.conversion
-    found = []
-    for award in row.decided.rating.awards:
-        partner_id = row.settings.partner_ids[str(award.partner)]
-        rules = {award.plan.rules[pick].name for pick in award.outcome.picks if pick is not None}
-        found.append(
-            CommissionRow(
-                conversion.advertiser_id,
-                conversion.id,
-                conversion.campaign_id,
-                partner_id,
-                share_ids[conversion.id, partner_id],
-                award.commission,
-                conversion.currency,
-                row.plan_version_ids[str(award.plan.key)],
-                ", ".join(sorted(rules))[:120],
-                not conversion.is_test,
-                "test" if conversion.is_test else "",
-                conversion.occurred_at,
-            )
+    head = (conversion.advertiser_id, conversion.id, conversion.campaign_id)
+    version_ids, partner_ids = row.body["plans"], row.settings.partner_ids
+    tail = (not conversion.is_test, "test" if conversion.is_test else "", conversion.occurred_at)
+    return [
+        CommissionRow(
+            *head,
+            partner_ids[str(award.partner)],
+            share_id,
+            award.commission,
+            conversion.currency,
+            version_ids[str(award.plan.key)],
+            rule_names(award.plan, award.outcome.picks),
+            *tail,
         )
-    return found
+        for award, share_id in zip(row.decided.rating.awards, share_ids, strict=False)
+    ]
+
+
+@lru_cache(maxsize=4096)
+def rule_names(plan: Plan, picks: tuple[int | None, ...]) -> str:
+    """Return the names of the rules that decided the lines, as far as a commission keeps them."""
+    return ", ".join(sorted({plan.rules[pick].name for pick in picks if pick is not None}))[:120]
 
 
 def receipt_row(row: Settled, now: datetime) -> ReceiptRow:
@@ -287,7 +290,7 @@ def receipt_row(row: Settled, now: datetime) -> ReceiptRow:
         row.policy_version.pk,
         total,
         conversion.currency,
-        row.body,
+        body_text(row.body),
         row.sha256,
         now,
     )
@@ -300,9 +303,9 @@ def decision_row(row: Settled) -> DecisionRow:
     )
 
 
-def _note_failures(errors: Mapping[UUID, str], now: datetime) -> None:
+def _note_failures(errors: Mapping[str, str], now: datetime) -> None:
     """Count a try against each row that failed by itself, and park it after the last."""
     for id_, error in errors.items():
-        rows = Unsettled.objects.filter(pk=id_)
+        rows = Unsettled.objects.filter(pk=UUID(id_))
         rows.update(attempts=F("attempts") + 1, last_error=error[:2000])
         rows.filter(attempts__gte=PARKED_AFTER).update(parked_at=now)

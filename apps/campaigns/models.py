@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import string
 from datetime import datetime
+from typing import ClassVar
 
 import pghistory
 from django.contrib.postgres.constraints import ExclusionConstraint
@@ -14,6 +15,7 @@ from django.db import models
 from django.db.models.functions import Now, Upper
 from django.utils.translation import gettext_lazy as _
 
+from apps.core.errors import Conflict
 from apps.identity.models import CURRENCY, Advertiser
 from apps.partners.models import AdSpace, Partner
 
@@ -35,6 +37,11 @@ class CampaignState(models.TextChoices):
     ENDED = "ENDED", _("Ended")
 
 
+class CampaignMoveRefused(Conflict):
+    code = "campaign_state"
+    message = "The campaign cannot move there from its present state."
+
+
 class CampaignQuerySet(models.QuerySet["Campaign"]):
     def for_advertiser(self, advertiser: Advertiser) -> CampaignQuerySet:
         return self.filter(advertiser=advertiser)
@@ -42,7 +49,18 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
 
 @pghistory.track(exclude=["secret", "previous_secret"])
 class Campaign(models.Model):
-    """A program that partners join."""
+    """A program that partners join.
+
+    When it runs is a matter of `starts_at` and `ends_at` alone, so that no later change of its state reaches back: a
+    click on a paused campaign's link is stored as one that does not count, and an end has its moment.
+    """
+
+    NEXT: ClassVar[dict[str, set[str]]] = {
+        "DRAFT": {"RUNNING"},
+        "RUNNING": {"PAUSED", "ENDED"},
+        "PAUSED": {"RUNNING", "ENDED"},
+        "ENDED": set(),
+    }
 
     advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="campaigns")
     name = models.CharField(_("name"), max_length=200)
@@ -76,20 +94,35 @@ class Campaign(models.Model):
         verbose_name_plural = _("campaigns")
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(ends_at__isnull=True) | models.Q(ends_at__gt=models.F("starts_at")),
+                condition=models.Q(ends_at__isnull=True) | models.Q(ends_at__gte=models.F("starts_at")),
                 name="campaign_ends_after_start",
-            )
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state="ENDED") | models.Q(ends_at__isnull=False), name="ended_campaign_has_an_end"
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
 
     def runs_at(self, moment: datetime) -> bool:
+        """Tell whether a touch of a moment is of this campaign; a draft never runs."""
         return (
-            self.state in {CampaignState.RUNNING, CampaignState.PAUSED}
+            self.state != CampaignState.DRAFT
             and self.starts_at <= moment
             and (self.ends_at is None or moment < self.ends_at)
         )
+
+    def move(self, state: CampaignState, *, at: datetime) -> None:
+        """Change the state; an end has its moment. Raises CampaignMoveRefused where NEXT does not allow it."""
+        if state == self.state:
+            return
+        if state not in self.NEXT[self.state]:
+            raise CampaignMoveRefused(path="state")
+        self.state = state
+        if state == CampaignState.ENDED:
+            self.ends_at = max(self.starts_at, min(self.ends_at or at, at))
+        self.save(update_fields=["state", "ends_at"])
 
 
 class EnrollmentState(models.TextChoices):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import IntegrityError, transaction
@@ -33,6 +34,11 @@ class SlugTaken(Conflict):
 class PartnerNotActive(Conflict):
     code = "partner_not_active"
     message = "Only ad spaces of active partners can join a campaign."
+
+
+class PastWouldChange(Invalid):
+    code = "past_would_change"
+    message = "What has happened stays: choose a moment from now on."
 
 
 class AlreadyEnrolled(Conflict):
@@ -71,6 +77,60 @@ def create_campaign(
         raise SlugTaken(path="slug") from error
     record_act(advertiser=advertiser, actor=actor, verb="create_campaign", subject=f"campaign {slug}", now=now)
     return campaign
+
+
+@transaction.atomic
+def end_campaign(*, campaign: Campaign, actor: Actor, now: datetime) -> Campaign:
+    """End a campaign at this moment: what was clicked and sold before keeps its worth. Ended already: nothing happens.
+
+    Raises CampaignMoveRefused for a draft.
+    """
+    locked = Campaign.objects.select_for_update().select_related("advertiser").get(pk=campaign.pk)
+    if locked.state != CampaignState.ENDED:
+        locked.move(CampaignState.ENDED, at=now)
+        _record(locked, actor, "end_campaign", now)
+    return locked
+
+
+@transaction.atomic
+def revise_campaign(*, campaign: Campaign, values: Mapping[str, Any], actor: Actor, now: datetime) -> Campaign:
+    """Write a campaign's fields, its state among them. Raises CampaignMoveRefused, PastWouldChange.
+
+    A start that has passed does not move later and no end moves into the past: both would make touches that
+    counted into ones that do not.
+    """
+    locked = Campaign.objects.select_for_update().select_related("advertiser").get(pk=campaign.pk)
+    changed = {name: value for name, value in values.items() if getattr(locked, name) != value}
+    state = changed.pop("state", locked.state)
+    starts_at = changed.get("starts_at", locked.starts_at)
+    if locked.starts_at <= now and starts_at > locked.starts_at and locked.state != CampaignState.DRAFT:
+        raise PastWouldChange("The campaign has started: its start cannot move later.", path="starts_at")
+    if "ends_at" in changed and locked.state == CampaignState.ENDED:
+        raise PastWouldChange("The campaign has ended: its end stays.", path="ends_at")
+    if changed.get("ends_at") and changed["ends_at"] < now:
+        raise PastWouldChange("A campaign ends now or later, never in the past.", path="ends_at")
+    for name, value in changed.items():
+        setattr(locked, name, value)
+    locked.save(update_fields=[*changed])
+    if changed:
+        _record(locked, actor, "revise_campaign", now, fields=sorted(changed))
+    if state == CampaignState.ENDED:
+        return end_campaign(campaign=locked, actor=actor, now=now)
+    if state != locked.state:
+        locked.move(state, at=now)
+        _record(locked, actor, f"campaign_{state.lower()}", now)
+    return locked
+
+
+def _record(campaign: Campaign, actor: Actor, verb: str, now: datetime, **details: object) -> None:
+    record_act(
+        advertiser=campaign.advertiser,
+        actor=actor,
+        verb=verb,
+        subject=f"campaign {campaign.slug}",
+        now=now,
+        details=details,
+    )
 
 
 @transaction.atomic

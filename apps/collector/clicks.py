@@ -22,7 +22,7 @@ from apps.tracking.models import ChannelClass, TouchKind
 from apps.tracking.rules.addresses import allowed_address, with_click
 from apps.tracking.rules.clicks import sign_click
 from apps.tracking.rules.fields import InvalidBody, read_pairs
-from apps.tracking.rules.links import LinkTarget, subs_of
+from apps.tracking.rules.links import PAUSED, LinkTarget, subs_of
 from apps.tracking.rules.visits import device_of, visit_refusal
 from apps.tracking.selectors import click_keys
 from apps.tracking.services import record_rejection
@@ -77,7 +77,7 @@ class Clicks:
         if not stored:
             self.lost += 1
             logger.error("a click on link %s is not stored: the database is away (%d so far)", code, self.lost)
-        if ended:
+        if ended and ended != PAUSED:
             return gone()
         if refusal or not stored:
             return _redirect(landing)

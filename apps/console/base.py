@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from django import forms
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import PermissionDenied
 from django.db.models import DateField, DateTimeField, Field, ForeignKey, Model, QuerySet, TextField
@@ -20,8 +19,9 @@ from unfold.widgets import INPUT_CLASSES, UnfoldAdminTextareaWidget, UnfoldAdmin
 from apps.campaigns.models import Campaign, Coupon, Enrollment
 from apps.console.access import EVERYBODY, access_of, actor_of, may
 from apps.console.filters import ConsoleChangeList, Filter, bar
-from apps.console.forms import DayInput, MinorField, MomentInput, OwnedForm
+from apps.console.forms import DayInput, MinorField, MomentField, MomentInput, OwnedForm
 from apps.console.history import changes_of
+from apps.core.errors import Refusal
 from apps.identity.models import Advertiser
 from apps.partners.models import AdSpace, Partner, PartnerGroup
 from apps.records.services import record_act
@@ -113,7 +113,7 @@ class ConsoleAdmin(RolesMixin, ModelAdmin):
     list_before_template = "console/list_head.html"
     warn_unsaved_form = True
     formfield_overrides: ClassVar[dict] = {
-        DateTimeField: {"form_class": forms.DateTimeField, "widget": MomentInput({"class": " ".join(INPUT_CLASSES)})},
+        DateTimeField: {"form_class": MomentField, "widget": MomentInput({"class": " ".join(INPUT_CLASSES)})},
         DateField: {"widget": DayInput({"class": " ".join(INPUT_CLASSES)})},
         ArrayField: {"widget": UnfoldAdminTextInputWidget},
         TextField: {"widget": UnfoldAdminTextareaWidget({"rows": 4})},
@@ -127,7 +127,16 @@ class ConsoleAdmin(RolesMixin, ModelAdmin):
         if self.owner == "advertiser":
             form.advertiser = access_of(request).advertiser
         form.fixed = tuple(self.get_readonly_fields(request, obj)) if obj else ()
+        form.refusal = getattr(request, "refusal", None)
         return form
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Write what the form says; what the service refuses is rolled back and shown at the field it names."""
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except Refusal as refusal:
+            request.refusal = refusal
+            return super().changeform_view(request, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
         if self.owner == "advertiser":

@@ -14,12 +14,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from apps.campaigns.models import Campaign, CampaignState, EnrollmentState
+from apps.campaigns.services import revise_campaign
 from apps.console import campaign_pages, display
 from apps.console.access import MANAGERS, access_of, actor_of
 from apps.console.base import ConsoleAdmin
 from apps.console.campaign_tabs import tabs
 from apps.console.filters import choice_filter
-from apps.console.forms import MomentInput, PlainForm
+from apps.console.forms import MomentInput, OwnedForm, PlainForm
 from apps.console.ranges import range_of
 from apps.console.site import site
 from apps.console.words import MODELS
@@ -49,8 +50,30 @@ class NewCampaignForm(PlainForm):
     starts_at = forms.DateTimeField(label=lazy("Starts"), widget=MomentInput())
 
 
+class CampaignForm(OwnedForm):
+    """The general part; an end without a date is dated by the service."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "state" in self.fields:
+            now = self.instance.state
+            reachable = {now, *Campaign.NEXT[now]}
+            field = self.fields["state"]
+            field.choices = [row for row in CampaignState.choices if row[0] in reachable]
+            field.help_text = _(
+                "Paused: links still lead to the shop, but no click counts. Ended: for good, from now on."
+            )
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean() or {}
+        if cleaned.get("state") == CampaignState.ENDED and not cleaned.get("ends_at"):
+            cleaned["ends_at"] = max(timezone.now(), cleaned.get("starts_at") or timezone.now())
+        return cleaned
+
+
 @admin.register(Campaign, site=site)
 class CampaignAdmin(ConsoleAdmin):
+    form = CampaignForm
     writers = MANAGERS
     list_display = ["title", "shown_state", "partner_count", "clicks", "conversions", "revenue", "commission"]
     list_display_links = ["title"]
@@ -73,7 +96,8 @@ class CampaignAdmin(ConsoleAdmin):
         return super().get_queryset(request).annotate(partners_active=partners)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Campaign | None = None) -> list[str]:
-        return ["short_name"]
+        is_over = obj is not None and obj.state == CampaignState.ENDED
+        return ["short_name", *(["state", "starts_at", "ends_at"] if is_over else [])]
 
     @admin.display(description=lazy("Short name"))
     def short_name(self, obj: Campaign) -> str:
@@ -150,5 +174,8 @@ class CampaignAdmin(ConsoleAdmin):
         return [*campaign_pages.urls(self), *super().get_urls()]
 
     def save_model(self, request: HttpRequest, obj: Campaign, form: Any, change: bool) -> None:
-        obj.state = obj.state or CampaignState.DRAFT
-        super().save_model(request, obj, form, change)
+        values = {name: form.cleaned_data[name] for name in form.changed_data}
+        revise_campaign(campaign=obj, values=values, actor=actor_of(request), now=timezone.now())
+
+    def log_change(self, request: HttpRequest, obj: Campaign, message: Any) -> None:
+        """The service has written it down."""

@@ -38,15 +38,29 @@ class PlainForm(forms.Form):
 
     def refuse(self, refusal: Refusal) -> None:
         """Show a refusal at the field its path names, else above the form."""
-        named = [part for part in refusal.path.replace("]", "").replace("[", ".").split(".") if part in self.fields]
-        self.add_error(named[-1] if named else None, refusal.message)
+        refuse(self, refusal)
+
+
+def refuse(form: forms.BaseForm, refusal: Refusal) -> None:
+    named = [part for part in refusal.path.replace("]", "").replace("[", ".").split(".") if part in form.fields]
+    form.add_error(named[-1] if named else None, refusal.message)
 
 
 class OwnedForm(forms.ModelForm):
-    """A model form that knows its row's advertiser, so that constraints are answered and not run into."""
+    """A model form that knows its row's advertiser, so that constraints are answered and not run into.
+
+    `refusal` is what the service said to the same values a moment ago: the form is shown again with it.
+    """
 
     advertiser: Any = None
     fixed: tuple[str, ...] = ()
+    refusal: Refusal | None = None
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        if self.refusal is not None:
+            refuse(self, self.refusal)
+        return cleaned
 
     def _get_validation_exclusions(self) -> set[str]:
         return super()._get_validation_exclusions() - {"advertiser", *self.fixed}
@@ -62,6 +76,15 @@ class MomentInput(forms.DateTimeInput):
 
     def __init__(self, attrs: dict[str, str] | None = None) -> None:
         super().__init__(attrs, format="%Y-%m-%dT%H:%M")
+
+
+class MomentField(forms.DateTimeField):
+    """A moment shown to the minute: unchanged where its minute is, so that seconds survive a form that is sent back."""
+
+    widget = MomentInput
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return (self.widget.format_value(self.prepare_value(initial)) or "") != (data or "")
 
 
 class DayInput(forms.DateInput):

@@ -26,6 +26,30 @@ REPEATS = {
     "COLLAPSE": lazy("neighbouring clicks of a partner count once"),
     "ONCE": lazy("a partner counts once, however often it was clicked"),
 }
+TWO_TOUCHES = {
+    "SHARE_MIDDLE": lazy("the part of those between is shared by both"),
+    "NORMALIZE": lazy("only the weights of first and last count"),
+}
+SINGLE_TOUCH = {"BOTH": lazy("initiator and closer"), "CLOSER": lazy("closer only")}
+KINDS = {
+    "CLICK": lazy("Click"),
+    "SOFT_CLICK": lazy("Soft click"),
+    "VIEW": lazy("View"),
+    "COUPON": lazy("Code's own address"),
+    "VISIT": lazy("Visit by an own channel"),
+    "CALL": lazy("Call"),
+    "STORE": lazy("Store"),
+    "EXTERNAL": lazy("Foreign click id"),
+    "MANUAL": lazy("Accepted claim"),
+    "GOAL": lazy("Step on the way"),
+}
+ADJUSTMENTS = {
+    "MULTIPLY": lazy("multiply the weight"),
+    "KEEP": lazy("keep only these"),
+    "REMOVE": lazy("take these out"),
+    "GUARANTEE": lazy("guarantee a part"),
+    "TAKE_ALL": lazy("these take all"),
+}
 COUPONS = {
     "ALWAYS": lazy("the owner of a code used takes the whole conversion"),
     "IF_INVOLVED": lazy("the owner of a code used takes all if one of its touches counts"),
@@ -53,8 +77,37 @@ REASONS = {
     "too_many": lazy("only the latest 200 touches are considered"),
     "other_campaign": lazy("belongs to another campaign"),
     "campaign_not_running": lazy("the campaign was not running then"),
+    "campaign_paused": lazy("the campaign was paused then"),
+    "campaign_over": lazy("the campaign was over, or had not begun"),
+    "link_ended": lazy("the link was switched off"),
+    "not_navigation": lazy("nobody followed the link: a page loaded it"),
+    "head": lazy("a program asked where the link leads"),
     "goal": lazy("a step on the way, not a touch of a partner"),
     "test": lazy("a test"),
+}
+FAULTS = {
+    "unknown_field": lazy("There is no such field."),
+    "missing_field": lazy("This is needed."),
+    "invalid_amount": lazy("This is no amount of the currency, such as 12.50."),
+    "invalid_number": lazy("A plain number with a point is expected, without sign."),
+    "invalid_time": lazy("There is no such time."),
+    "naive_time": lazy("The time needs its zone: Z or an offset."),
+    "invalid_currency": lazy("There is no such currency."),
+    "duplicate_id": lazy("This is there twice."),
+    "unknown_plan": lazy("There is no plan of this name."),
+    "invalid_json": lazy("This is not JSON."),
+}
+TOUCHES = {
+    "kind": lazy("kind %s"),
+    "channel": lazy("channel %s"),
+    "channel_class": lazy("class %s"),
+    "device": lazy("device %s"),
+    "ad_space": lazy("ad space %s"),
+    "ad_space_category": lazy("ad space of kind %s"),
+    "partner": lazy("partner %s"),
+    "partner_group": lazy("partner group %s"),
+    "position": lazy("place %s from the start"),
+    "position_from_end": lazy("place %s from the end"),
 }
 FLAGS = {
     "no_eligible_touches": lazy("No touch counts, so nobody is paid."),
@@ -118,6 +171,26 @@ def plan_rules(rules: Sequence[Any], currency: str) -> list[dict[str, str]]:
     ]
 
 
+def touches(when: Mapping[str, Any]) -> str:
+    """Return which touches an adjustment means, as a sentence."""
+    parts = [text % or_list(when[name]) for name, text in TOUCHES.items() if when.get(name)]
+    said = _(" and ").join(parts) if parts else _("every touch")
+    if when.get("journey_contains"):
+        said += _(", where the journey contains %s") % touches(when["journey_contains"])
+    return said
+
+
+def adjustment(row: Mapping[str, Any]) -> str:
+    """Return an adjustment as a sentence: `channel content: multiply the weight by 2`."""
+    does = row.get("do")
+    said = ADJUSTMENTS.get(does or "", does or "")
+    if does == "MULTIPLY":
+        said = _("multiply the weight by %s") % row.get("factor", "?")
+    if does == "GUARANTEE":
+        said = _("guarantee %s %% of the conversion") % row.get("percent", "?")
+    return f"{touches(row.get('when') or {})}: {said}"
+
+
 def policy(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return a policy's settings as (subject, sentence), in the order they act."""
     title, sentence = MODELS.get(settings["model"], (settings["model"], ""))
@@ -138,11 +211,27 @@ def policy(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
         (_("Own channels"), UNPAID[settings.get("unpaid", "IGNORE")]),
         (_("Codes"), COUPONS[settings.get("coupon", "IF_WINNER")]),
     ]
-    if settings.get("adjustments"):
-        said.append((_("Adjustments"), str(len(settings["adjustments"]))))
-    if settings.get("freeze"):
-        said.append((_("Freeze"), _("for %s hours after the checkout begins") % settings["freeze"].get("hours", 24)))
+    if settings.get("channel_windows"):
+        days = ", ".join(f"{channel} {days}" for channel, days in settings["channel_windows"].items())
+        said.append((_("Windows of channels"), _("%s days") % days))
+    if settings.get("levels") and settings["model"] in {"LAST_CLICK", "FIRST_CLICK"}:
+        said.append((_("Levels"), " > ".join(", ".join(level) for level in settings["levels"])))
+    if settings.get("freeze") is not None:
+        freeze = {"goal": "CHECKOUT", "hours": 24, **settings["freeze"]}
+        said.append((_("Freeze"), _("for %(hours)s hours after %(goal)s") % freeze))
+    if settings.get("soft_click_hours", 24) != 24:
+        said.append((_("Soft clicks"), _("no claim within %s hours of a click") % settings["soft_click_hours"]))
+    if settings.get("winner_limit", 12) != 12:
+        said.append((_("Partners paid"), _("at most %s") % settings["winner_limit"]))
+    if settings.get("budget_neutral"):
+        said.append((_("Cost"), _("what the last click's plan would have cost")))
+    said += [(_("Adjustment %s") % n, adjustment(row)) for n, row in enumerate(settings.get("adjustments") or (), 1)]
     return said
+
+
+def fault(code: str, message: str) -> str:
+    """Return a refusal of a document in people's words."""
+    return str(FAULTS.get(code, message))
 
 
 def reason(code: str | None) -> str:

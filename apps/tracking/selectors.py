@@ -11,8 +11,6 @@ from apps.tracking.rules.clicks import derive_key
 from apps.tracking.rules.conversions import Terms
 from apps.tracking.rules.links import LinkTarget, channel_of
 
-PUBLISHED = {CampaignState.RUNNING, CampaignState.PAUSED}
-
 
 def click_keys() -> tuple[bytes, ...]:
     """Return the keys of click ids, the signing one first; SECRET_KEY_FALLBACKS keeps old ones valid."""
@@ -63,7 +61,8 @@ def link_target(code: str) -> LinkTarget | None:
         is_partner=Partnership.objects.filter(
             advertiser_id=link.advertiser_id, partner_id=enrollment.partner_id, state=PartnershipState.ACTIVE
         ).exists(),
-        is_published=campaign.state in PUBLISHED,
+        is_published=campaign.state != CampaignState.DRAFT,
+        is_paused=campaign.state == CampaignState.PAUSED,
         starts_at=campaign.starts_at,
         ends_at=campaign.ends_at,
     )

@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from apps.campaigns.models import CampaignState, EnrollmentState, TrackingLink
+from apps.campaigns.models import Campaign, CampaignState, EnrollmentState, TrackingLink
 from apps.collector import directory
 from apps.core.ids import moment_of
 from apps.partners.models import Partnership, PartnershipState
@@ -157,6 +157,16 @@ def test_link_that_is_over_answers_with_a_page_and_keeps_the_touch(host, cast, e
     assert b"<h1>This offer is over</h1>" in reply.body
     assert "location" not in reply.headers and "set-cookie" not in reply.headers
     assert Touchpoint.objects.get().refusal == refusal
+
+
+def test_click_on_a_paused_campaign_goes_on_without_an_id_and_never_counts(host, cast):
+    Campaign.objects.update(state=CampaignState.PAUSED)
+
+    reply = host.get(path_of(cast))
+
+    assert (reply.status, reply.headers["location"]) == (302, SHOP)
+    assert "set-cookie" not in reply.headers
+    assert Touchpoint.objects.get().refusal == "campaign_paused"
 
 
 def test_change_in_the_console_is_seen_within_seconds(host, cast, monkeypatch):

@@ -34,6 +34,7 @@ TARGET = LinkTarget(
     is_enrolled=True,
     is_partner=True,
     is_published=True,
+    is_paused=False,
     starts_at=NOON - timedelta(days=1),
     ends_at=NOON + timedelta(days=1),
 )
@@ -112,6 +113,8 @@ def test_device_is_told_coarsely(agent, device):
         ({"is_published": False}, "campaign_over"),
         ({"starts_at": NOON + timedelta(seconds=1)}, "campaign_over"),
         ({"ends_at": NOON}, "campaign_over"),
+        ({"is_paused": True}, "campaign_paused"),
+        ({"is_paused": True, "ends_at": NOON}, "campaign_over"),
     ],
 )
 def test_link_says_why_its_click_cannot_count(change, refusal):

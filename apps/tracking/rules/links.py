@@ -8,6 +8,7 @@ from datetime import datetime
 
 SUBS = ("sub1", "sub2", "sub3", "sub4", "sub5")
 SUB_LENGTH = 500
+PAUSED = "campaign_paused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class LinkTarget:
     is_enrolled: bool
     is_partner: bool
     is_published: bool
+    is_paused: bool
     starts_at: datetime
     ends_at: datetime | None
 
@@ -41,7 +43,7 @@ class LinkTarget:
             return "not_enrolled"
         if not self.is_published or moment < self.starts_at or (self.ends_at is not None and moment >= self.ends_at):
             return "campaign_over"
-        return ""
+        return PAUSED if self.is_paused else ""
 
 
 def channel_of(partner_kind: str) -> str:

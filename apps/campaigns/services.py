@@ -74,6 +74,8 @@ def create_campaign(
                 created_at=now,
             )
     except IntegrityError as error:
+        if not Campaign.objects.filter(slug=slug).exists():
+            raise
         raise SlugTaken(path="slug") from error
     record_act(advertiser=advertiser, actor=actor, verb="create_campaign", subject=f"campaign {slug}", now=now)
     return campaign

@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from apps.campaigns.models import Campaign, CampaignMoveRefused, CampaignState
-from apps.campaigns.services import PastWouldChange, end_campaign, revise_campaign
+from apps.campaigns.services import PastWouldChange, SlugTaken, create_campaign, end_campaign, revise_campaign
 from apps.commissions.models import Commission
 from apps.core.actors import SYSTEM
 from apps.pipeline.services.settling import settle_waiting
@@ -108,3 +108,11 @@ def test_what_is_revised_is_written_down_in_one(acme):
 
     acts = AuditEntry.objects.order_by("pk").values_list("verb", "details")
     assert list(acts) == [("revise_campaign", {"fields": ["ends_at", "name"]}), ("campaign_paused", {})]
+
+
+def test_only_a_taken_short_name_is_called_taken(acme):
+    values = {"name": "X", "landing_url": "https://x.example/", "currencies": ["EUR"], "actor": SYSTEM, "now": NOON}
+    with pytest.raises(SlugTaken):
+        create_campaign(advertiser=acme.advertiser, slug="acme-shop", starts_at=NOON, **values)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        create_campaign(advertiser=acme.advertiser, slug="other", starts_at=None, **values)

@@ -102,7 +102,6 @@ def _campaign(advertiser: Advertiser, starts_at: datetime, now: datetime) -> Cam
         actor=SYSTEM,
         now=starts_at,
     )
-    campaign.state = "RUNNING"
     campaign.description = "Boots, tents and jackets for people who walk. Delivery to Germany, France and Switzerland."
     campaign.hosts = ["shop.aurora.example"]
     campaign.save()

@@ -9,7 +9,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from apps.attribution.rules import MODELS
-from apps.campaigns.models import CampaignState
 from apps.core.actors import SYSTEM
 from apps.core.errors import Refusal
 from apps.core.periods import start_of
@@ -48,6 +47,4 @@ class Command(BaseCommand):
             )
         except Refusal as refusal:
             raise CommandError(f"{refusal.code}: {refusal.message}", returncode=2) from refusal
-        campaign.state = CampaignState.RUNNING
-        campaign.save(update_fields=["state"])
         self.stdout.write(f"{campaign.name} ({campaign.slug}) is running")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
+from apps.campaigns.models import Campaign
 from apps.console import display
 from apps.console.access import OWNERS, access_of, may
 from apps.console.base import ReadOnlyAdmin
@@ -20,6 +23,30 @@ from apps.console.site import site
 from apps.identity.models import AdvertiserKey, Scope
 from apps.identity.services import make_key, revoke_key
 from apps.tracking.models import RejectedEvent
+
+# What a key may call first, by its scope: the method, the address and a body.
+FIRST_CALLS = {
+    Scope.CAMPAIGNS_READ: ("GET", "api:campaign-list", None),
+    Scope.CONVERSIONS_READ: ("GET", "api:conversion-list", None),
+    Scope.PARTNERS_READ: ("GET", "api:partnership-list", None),
+    Scope.FINANCE_READ: ("GET", "api:statement-list", None),
+    Scope.CONVERSIONS_WRITE: ("POST", "api:conversion-list", {"order_ref": "A-1001", "amount": "100.00", "test": True}),
+}
+
+
+def use_of(key: AdvertiserKey, plain: str) -> dict[str, str]:
+    """Return what the page of a new key shows: the key, its header and a call that it may make."""
+    header = f"Authorization: Bearer {plain}"
+    found = next(
+        (call for scope, call in FIRST_CALLS.items() if scope in key.scopes), ("GET", "api:campaign-list", None)
+    )
+    method, name, body = found
+    lines = [f"curl -X {method} '{settings.PUBLIC_URL}{reverse(name)}'", f"-H '{header}'"]
+    if body:
+        campaign = Campaign.objects.for_advertiser(key.advertiser).order_by("pk").first()
+        told = {"campaign": campaign.slug if campaign else "CAMPAIGN", **body}
+        lines += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(told)}'"]
+    return {"plain": plain, "header": header, "example": " \\\n  ".join(lines), "docs_url": reverse("api:docs")}
 
 
 class KeyForm(PlainForm):
@@ -80,7 +107,7 @@ class KeyAdmin(ReadOnlyAdmin):
         if request.method == "POST" and form.is_valid():
             key, plain = make_key(advertiser=access_of(request).advertiser, **form.cleaned_data)
             self.trace(request, "added", key, scopes=key.scopes)
-            return self.page(request, "console/new_key.html", _("Your new key"), key=key, plain=plain)
+            return self.page(request, "console/new_key.html", _("Your new key"), key=key, **use_of(key, plain))
         return self.page(
             request, "console/form.html", _("New API key"), form=form, submit=_("Make key"), cancel_url=self.list_url()
         )

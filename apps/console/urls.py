@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from apps.console import (
+    bench,
     campaign_tracking,
     campaigns,
     closing,
@@ -18,6 +19,7 @@ from apps.console import (
 from apps.console.site import site
 
 PAGES = (
+    bench,
     campaign_tracking,
     campaigns,
     closing,

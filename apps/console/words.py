@@ -164,6 +164,15 @@ def pay(pays: Mapping[str, Any], currency: str) -> str:
     return " + ".join(parts) or _("nothing")
 
 
+def rule(row: Mapping[str, Any], currency: str) -> str:
+    """Return a rule as a sentence: `12 % of the net amount for a new customer (new customers)`."""
+    said = _("%(pay)s for %(when)s") % {
+        "pay": pay(row.get("pay") or {}, currency),
+        "when": condition(row.get("when") or {}, currency),
+    }
+    return f"{said} ({row['name']})" if row.get("name") else said
+
+
 def plan_rules(rules: Sequence[Any], currency: str) -> list[dict[str, str]]:
     """Return the rules of a version in their order, each with its sentence."""
     return [

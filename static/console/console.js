@@ -44,4 +44,4 @@ const labelTables = () => {
   }
 };
 document.addEventListener("DOMContentLoaded", labelTables);
-document.addEventListener("htmx:afterSwap", labelTables);
+for (const shown of ["htmx:afterSwap", "console:shown"]) document.addEventListener(shown, labelTables);

@@ -320,8 +320,9 @@ class Commission(models.Model):
                 declare=[("astray", "boolean"), ("older", "boolean"), ("held", "boolean := false")],
                 func="""
                     LOOP
-                        SELECT bool_or((s.conversion_id, s.partner_id) IS DISTINCT FROM (n.conversion_id, n.partner_id)),
-                               bool_or(s.xmin <> pg_current_xact_id()::xid)
+                        SELECT
+                            bool_or((s.conversion_id, s.partner_id) IS DISTINCT FROM (n.conversion_id, n.partner_id)),
+                            bool_or(s.xmin <> pg_current_xact_id()::xid)
                         INTO astray, older
                         FROM new_rows n LEFT JOIN LATERAL (
                             SELECT conversion_id, partner_id, xmin FROM attribution_share WHERE id = n.share_id OFFSET 0

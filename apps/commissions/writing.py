@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from itertools import repeat
 from typing import NamedTuple
 
 from apps.commissions.models import Commission, CommissionKind, Decision, DecisionState, Receipt
-from apps.core.copying import copy_lines, escaped, escaped_name, next_ids
+from apps.core.copying import copy_lines, escaped, escaped_name
 from apps.core.reading import array_of, read_rows, run_sql
 
 SALE, PENDING = CommissionKind.SALE.value, DecisionState.PENDING.value
 
 
 class CommissionRow(NamedTuple):
-    """A commission to write; the order is the table's columns."""
+    """A commission to write; the order is the table's columns, `occurred_at` its moment as text."""
 
     advertiser_id: int
     conversion_id: str
     campaign_id: int
     partner_id: int
-    share_id: int
     amount_minor: int
     currency: str
     plan_version_id: int
     rule_name: str
     payable: bool
     payable_reason: str
-    occurred_at: datetime
+    occurred_at: str
 
 
 class ReceiptRow(NamedTuple):
@@ -40,7 +40,6 @@ class ReceiptRow(NamedTuple):
     currency: str
     body: str
     sha256: str
-    settled_at: datetime
 
 
 class DecisionRow(NamedTuple):
@@ -54,25 +53,27 @@ class DecisionRow(NamedTuple):
     pays_on: date
 
 
-def write_commissions(rows: Sequence[CommissionRow]) -> None:
-    table = Commission._meta.db_table
-    copy_lines(table, ("id", "kind", *CommissionRow._fields), map(commission_line, next_ids(table, len(rows)), rows))
+def write_commissions(rows: Sequence[CommissionRow], share_ids: Sequence[int]) -> None:
+    """Write commissions, each with the id of its share."""
+    columns = ("kind", "share_id", *CommissionRow._fields)
+    copy_lines(Commission._meta.db_table, columns, map(commission_line, share_ids, rows))
 
 
-def commission_line(id_: int, row: CommissionRow) -> str:
-    advertiser, conversion, campaign, partner, share, amount, currency, plan, rule, payable, reason, at = row
+def commission_line(share_id: int, row: CommissionRow) -> str:
+    advertiser, conversion, campaign, partner, amount, currency, plan, rule, payable, reason, at = row
     return (
-        f"{id_}\t{SALE}\t{advertiser}\t{conversion}\t{campaign}\t{partner}\t{share}\t{amount}\t"
+        f"{SALE}\t{share_id}\t{advertiser}\t{conversion}\t{campaign}\t{partner}\t{amount}\t"
         f"{escaped_name(currency)}\t{plan}\t{escaped_name(rule)}\t{payable}\t{escaped_name(reason)}\t{at}"
     )
 
 
-def write_receipts(rows: Sequence[ReceiptRow]) -> None:
-    copy_lines(Receipt._meta.db_table, ReceiptRow._fields, map(receipt_line, rows))
+def write_receipts(rows: Sequence[ReceiptRow], *, settled_at: datetime) -> None:
+    columns = (*ReceiptRow._fields, "settled_at")
+    copy_lines(Receipt._meta.db_table, columns, map(receipt_line, rows, repeat(str(settled_at))))
 
 
-def receipt_line(row: ReceiptRow) -> str:
-    advertiser, conversion, policy, total, currency, body, sha256, at = row
+def receipt_line(row: ReceiptRow, at: str) -> str:
+    advertiser, conversion, policy, total, currency, body, sha256 = row
     return f"{advertiser}\t{conversion}\t{policy}\t{total}\t{escaped_name(currency)}\t{escaped(body)}\t{sha256}\t{at}"
 
 

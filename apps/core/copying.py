@@ -8,6 +8,11 @@ from django.db import connection
 from psycopg import Copy
 
 NULL = r"\N"
+# The counter is looked up once: without the subquery, once for every id.
+NEXT_IDS = """
+WITH counter AS MATERIALIZED (SELECT pg_get_serial_sequence(%s, 'id')::regclass AS name)
+SELECT array_agg(nextval((SELECT name FROM counter))) FROM generate_series(1, %s)
+"""
 ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
@@ -54,5 +59,5 @@ def next_ids(table: str, count: int) -> list[int]:
     if not count:
         return []
     with connection.cursor() as cursor:
-        cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [table, count])
-        return [row[0] for row in cursor.fetchall()]
+        cursor.execute(NEXT_IDS, [table, count])
+        return list(cursor.fetchone()[0])

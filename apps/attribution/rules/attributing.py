@@ -98,7 +98,8 @@ def sum_per_partner(
             unpaid += weight
         else:
             parts[partner] = parts.get(partner, 0) + weight
-    parts = {partner: part for partner, part in parts.items() if part}
+    if 0 in parts.values():
+        parts = {partner: part for partner, part in parts.items() if part}
     if unpaid and parts and policy.unpaid == "REDISTRIBUTE":
         unpaid = 0
     return parts, unpaid
@@ -115,22 +116,26 @@ def name_winners(
     parts: Parts, journey: Sequence[Touch], last: Mapping[Hashable, int], roles: Roles, grants: Sequence[CouponGrant]
 ) -> tuple[Winner, ...]:
     """Return the winners in the order their kept touches first appear, an owner by code alone last."""
-    nearest = sorted(parts, key=lambda partner: -last.get(partner, len(journey)))
+    ordered = [partner for partner in last if partner in parts]
+    by_code = [partner for partner in parts if partner not in last] if len(ordered) < len(parts) else []
+    nearest = by_code + sorted(ordered, key=last.__getitem__, reverse=True)
     ranks = {partner: rank for rank, partner in enumerate(nearest)}
     plans: dict[Hashable, Hashable] = {}
     for grant in grants:
         if grant.plan is not None:
             plans.setdefault(grant.partner, grant.plan)
     return tuple(
-        Winner(
-            partner=partner,
-            numerator=parts[partner],
-            rank=ranks[partner],
-            touch=journey[last[partner]] if partner in last else None,
-            roles=roles.of(partner),
-            plan=plans.get(partner),
-        )
-        for partner in [*(p for p in last if p in parts), *(p for p in parts if p not in last)]
+        [
+            Winner(
+                partner,
+                parts[partner],
+                ranks[partner],
+                journey[last[partner]] if partner in last else None,
+                roles.of(partner),
+                plans.get(partner),
+            )
+            for partner in ordered + by_code
+        ]
     )
 
 

@@ -20,12 +20,12 @@ class Roles(NamedTuple):
 
     def of(self, partner: Party) -> tuple[str, ...]:
         """Return every role a partner has: `initiator`, `assist`, `closer`."""
-        found = ["initiator"] if partner == self.initiator else []
+        found: tuple[str, ...] = ("initiator",) if partner == self.initiator else ()
         if partner in self.assists:
-            found.append("assist")
+            found += ("assist",)
         if partner == self.closer:
-            found.append("closer")
-        return tuple(found)
+            found += ("closer",)
+        return found
 
 
 class Winner(NamedTuple):

@@ -109,8 +109,9 @@ def report_roles(touches: Sequence[Touch], single_touch_role: str) -> Roles:
     """
     if not touches:
         return Roles()
-    parties = [party(touch) for touch in touches]
-    paid = len({touch.partner for touch in touches if touch.partner is not None})
+    partners = [touch.partner for touch in touches]
+    parties = [party(touch) for touch in touches] if None in partners else partners
+    paid = len({partner for partner in partners if partner is not None})
     only_closer = len(parties) == 1 and single_touch_role == "CLOSER"
     return Roles(
         initiator=None if only_closer else parties[0],

@@ -159,8 +159,10 @@ def rate(
         revenues = share_out([*parts, order.net * unpaid], whole, [*ranks, len(winners)])
     return Rating(
         tuple(
-            Award(winner.partner, commission, revenue, plan, outcome)
-            for winner, commission, revenue, (plan, outcome) in zip(winners, cents, revenues, chosen, strict=False)
+            [
+                Award(winner.partner, commission, revenue, plan, outcome)
+                for winner, commission, revenue, (plan, outcome) in zip(winners, cents, revenues, chosen, strict=False)
+            ]
         ),
         revenues[-1],
     )

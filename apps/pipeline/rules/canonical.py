@@ -55,7 +55,7 @@ def canonical_text(stored: Mapping[str, Any], order: Order, plans: Mapping[Any, 
         f'"rating":[{",".join(rating)}],"revenue":"{major(order.net, places)}",'
         f'"roles":{{"assists":{listed(assists)},"closer":{quoted(closer)},"initiator":{quoted(initiator)},'
         f'"partners":{partners},"touches":{touches}}},'
-        f'"shares":[{",".join(shares)}],"touches":[{",".join([touch_text(touch) for touch in stored["touches"]])}],'
+        f'"shares":[{",".join(shares)}],"touches":[{",".join([*map(touch_text, stored["touches"])])}],'
         f'"unpaid_revenue":"{major(unpaid_revenue, places)}","unpaid_share":"{fraction(unpaid, denominator)}"}}'
     )
 

@@ -6,22 +6,21 @@ import json
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import DataError, IntegrityError, transaction
 from django.db.models import F
 
-from apps.attribution.models import PolicyVersion
 from apps.attribution.rules import Sale, code_key
 from apps.attribution.writing import ShareRow, forget_shares, write_shares
 from apps.commissions.models import DecisionState
-from apps.commissions.rules import Item, Order, Plan, basket
-from apps.commissions.rules.deadlines import Deadlines, deadlines
+from apps.commissions.rules import Item, Order, Plan, Rating, basket
+from apps.commissions.rules.deadlines import deadlines
 from apps.commissions.writing import (
     CommissionRow,
     DecisionRow,
@@ -44,7 +43,7 @@ from apps.tracking.models import Unsettled
 BATCH = 1_000
 PARKED_AFTER = 8
 FINAL = {DecisionState.APPROVED.value, DecisionState.REJECTED.value}
-body_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+body_text = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 logger = logging.getLogger(__name__)
 
 
@@ -60,19 +59,13 @@ class SettleResult:
 
 
 class Settled(NamedTuple):
-    """One conversion with all that is to be written for it."""
+    """All that is to be written for one conversion; a commission stands at the place of its share."""
 
-    conversion: ConversionRow
-    policy_version: PolicyVersion
-    decided: Decided
-    body: dict[str, Any]
-    settings: CampaignSettings
-    deadlines: Deadlines
-
-    @property
-    def sha256(self) -> str:
-        """The hash of the receipt's long form."""
-        return str(self.body["hash"])
+    conversion_id: str
+    shares: list[ShareRow]
+    commissions: list[CommissionRow]
+    receipt: ReceiptRow
+    decision: DecisionRow
 
 
 @dataclass(slots=True)
@@ -197,81 +190,74 @@ def settle_one(
     decided = decide(case)
     body = seal(compact(decided.attribution, decided.rating, order, version.pk), order, case.plans, case.currency)
     body["plans"] = {key: plans.version_ids[key] for key in {str(award.plan.key) for award in decided.rating.awards}}
-    advertiser = settings.campaign.advertiser
     return Settled(
-        conversion=conversion,
-        policy_version=version,
-        decided=decided,
-        body=body,
-        settings=settings,
-        deadlines=deadlines(
-            order.on or day_of(conversion.occurred_at, settings.zone),
-            decide_days=advertiser.decide_days,
-            lock_days=advertiser.lock_days,
-            pay_days=advertiser.pay_days,
+        conversion_id=conversion.id,
+        shares=share_rows(conversion, decided, version.pk, settings),
+        commissions=commission_rows(conversion, decided.rating, plans.version_ids, settings.partner_ids),
+        receipt=ReceiptRow(
+            conversion.advertiser_id,
+            conversion.id,
+            version.pk,
+            decided.rating.commission,
+            conversion.currency,
+            body_text(body),
+            body["hash"],
         ),
+        decision=decision_row(conversion, order.on or day_of(conversion.occurred_at, settings.zone), settings),
     )
 
 
-def _write(settled: Sequence[Settled], decided: Collection[str], now: datetime) -> None:
-    """Replace the results of pending conversions as a whole; a result that is already there stays as it is."""
-    present = receipt_hashes([row.conversion.id for row in settled])
-    changed = [row for row in settled if present.get(row.conversion.id) != row.sha256]
-    stale = [row.conversion.id for row in changed if row.conversion.id in present]
-    if stale:
-        forget_results(stale)
-        forget_shares(stale)
-    shares = [share_rows(row) for row in changed]
-    new = iter(write_shares([share for rows in shares for share in rows]))
-    share_ids = [list(islice(new, len(rows))) for rows in shares]
-    write_commissions([row for one, ids in zip(changed, share_ids, strict=True) for row in commission_rows(one, ids)])
-    write_receipts([receipt_row(row, now) for row in changed])
-    open_decisions([decision_row(row) for row in settled if row.conversion.id not in decided])
-
-
-def share_rows(row: Settled) -> list[ShareRow]:
+def share_rows(
+    conversion: ConversionRow, decided: Decided, policy_version_id: int, settings: CampaignSettings
+) -> list[ShareRow]:
     """Return a row per winner, in their order, and after them the part that is nobody's, without a partner."""
-    attribution, rating, conversion = row.decided.attribution, row.decided.rating, row.conversion
-    ids, spaces = row.settings.partner_ids, row.settings.ad_space_ids
-    head = (conversion.advertiser_id, conversion.id)
-    tail = (conversion.currency, row.policy_version.pk)
+    attribution, rating = decided
+    ids, spaces = settings.partner_ids, settings.ad_space_ids
+    advertiser_id, conversion_id, currency = conversion.advertiser_id, conversion.id, conversion.currency
+    denominator = attribution.denominator
     found = [
         ShareRow(
-            *head,
+            advertiser_id,
+            conversion_id,
             ids[str(winner.partner)],
             winner.numerator,
-            attribution.denominator,
+            denominator,
             award.revenue,
-            *tail,
-            winner.touch.id if winner.touch else None,
-            spaces.get(str(winner.touch.ad_space)) if winner.touch else None,
+            currency,
+            policy_version_id,
+            winner.touch.id if winner.touch is not None else None,
+            spaces.get(str(winner.touch.ad_space)) if winner.touch is not None else None,
         )
         for winner, award in zip(attribution.winners, rating.awards, strict=True)
     ]
     if attribution.unpaid:
-        unpaid = (attribution.unpaid, attribution.denominator, rating.unpaid_revenue)
-        found.append(ShareRow(*head, None, *unpaid, *tail, None, None))
+        unpaid = (attribution.unpaid, denominator, rating.unpaid_revenue)
+        found.append(ShareRow(advertiser_id, conversion_id, None, *unpaid, currency, policy_version_id, None, None))
     return found
 
 
-def commission_rows(row: Settled, share_ids: Sequence[int]) -> list[CommissionRow]:
-    """Return what each winner earns, by the ids of `share_rows`; a test pays nobody."""
-    conversion = row.conversion
-    head = (conversion.advertiser_id, conversion.id, conversion.campaign_id)
-    version_ids, partner_ids = row.body["plans"], row.settings.partner_ids
-    tail = (not conversion.is_test, "test" if conversion.is_test else "", conversion.occurred_at)
+def commission_rows(
+    conversion: ConversionRow, rating: Rating, version_ids: Mapping[str, int], partner_ids: Mapping[str, int]
+) -> list[CommissionRow]:
+    """Return what each winner earns, in their order; a test pays nobody."""
+    advertiser_id, conversion_id, campaign_id = conversion.advertiser_id, conversion.id, conversion.campaign_id
+    payable, reason = (False, "test") if conversion.is_test else (True, "")
+    currency, occurred_at = conversion.currency, str(conversion.occurred_at)
     return [
         CommissionRow(
-            *head,
+            advertiser_id,
+            conversion_id,
+            campaign_id,
             partner_ids[str(award.partner)],
-            share_id,
             award.commission,
-            conversion.currency,
+            currency,
             version_ids[str(award.plan.key)],
             rule_names(award.plan, award.outcome.picks),
-            *tail,
+            payable,
+            reason,
+            occurred_at,
         )
-        for award, share_id in zip(row.decided.rating.awards, share_ids, strict=False)
+        for award in rating.awards
     ]
 
 
@@ -281,26 +267,25 @@ def rule_names(plan: Plan, picks: tuple[int | None, ...]) -> str:
     return ", ".join(sorted({plan.rules[pick].name for pick in picks if pick is not None}))[:120]
 
 
-def receipt_row(row: Settled, now: datetime) -> ReceiptRow:
-    conversion = row.conversion
-    total = row.decided.rating.commission
-    return ReceiptRow(
-        conversion.advertiser_id,
-        conversion.id,
-        row.policy_version.pk,
-        total,
-        conversion.currency,
-        body_text(row.body),
-        row.sha256,
-        now,
-    )
+def decision_row(conversion: ConversionRow, occurred_on: date, settings: CampaignSettings) -> DecisionRow:
+    terms = settings.campaign.advertiser
+    days = deadlines(occurred_on, decide_days=terms.decide_days, lock_days=terms.lock_days, pay_days=terms.pay_days)
+    return DecisionRow(conversion.advertiser_id, conversion.id, conversion.campaign_id, *days)
 
 
-def decision_row(row: Settled) -> DecisionRow:
-    conversion, days = row.conversion, row.deadlines
-    return DecisionRow(
-        conversion.advertiser_id, conversion.id, conversion.campaign_id, days.decide_by, days.locks_on, days.pays_on
-    )
+def _write(settled: Sequence[Settled], decided: Collection[str], now: datetime) -> None:
+    """Replace the results of pending conversions as a whole; a result that is already there stays as it is."""
+    present = receipt_hashes([row.conversion_id for row in settled])
+    changed = [row for row in settled if present.get(row.conversion_id) != row.receipt.sha256]
+    stale = [row.conversion_id for row in changed if row.conversion_id in present]
+    if stale:
+        forget_results(stale)
+        forget_shares(stale)
+    ids = iter(write_shares([share for row in changed for share in row.shares]))
+    share_ids = [share_id for row in changed for share_id in list(islice(ids, len(row.shares)))[: len(row.commissions)]]
+    write_commissions([commission for row in changed for commission in row.commissions], share_ids)
+    write_receipts([row.receipt for row in changed], settled_at=now)
+    open_decisions([row.decision for row in settled if row.conversion_id not in decided])
 
 
 def _note_failures(errors: Mapping[str, str], now: datetime) -> None:

@@ -38,6 +38,11 @@ class NoPlanYet(Conflict):
     message = "The campaign has no commission plan that applies at the conversion's time."
 
 
+class ForeignAmounts(Conflict):
+    code = "plan_currency"
+    message = "A plan names amounts in another currency than the conversion's; only percentages hold for both."
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """An ad space as the rules see it: names, category, group, and when it was enrolled."""
@@ -60,10 +65,39 @@ class Source(NamedTuple):
 
 
 class Plans(NamedTuple):
-    """The plans that hold at a moment and the ids of their versions, by their key (`default`, `partner:…`)."""
+    """The plans that hold at a moment and the ids of their versions, by their key (`default`, `partner:…`).
+
+    `currencies` are those in which any of them names amounts.
+    """
 
     by_key: dict[str, Plan]
     version_ids: dict[str, int]
+    currencies: set[str]
+
+    def refuse_amounts_of_others(self, currency: str) -> None:
+        """Refuse a conversion in `currency` where a plan names amounts in another. Raises ForeignAmounts."""
+        if self.currencies - {currency}:
+            raise ForeignAmounts
+
+
+class Code(NamedTuple):
+    """A coupon: what it grants by itself, its rules from the earliest start on, and until when its owner has a say."""
+
+    grant: CouponGrant
+    rules: Sequence[CouponRule]
+    until: datetime
+
+
+def names_amounts(plan: Plan) -> bool:
+    """Tell whether a plan says anything in money, beside percentages."""
+    return (
+        bool(plan.per_order)
+        or (plan.minimum, plan.maximum) != (None, None)
+        or any(
+            rule.pay.per_line or rule.pay.per_unit or (rule.when.amount_from, rule.when.amount_to) != (None, None)
+            for rule in plan.rules
+        )
+    )
 
 
 @dataclass(slots=True)
@@ -76,7 +110,7 @@ class CampaignSettings:
     policies: list[tuple[datetime, PolicyVersion]]
     plan_versions: Mapping[int, list[tuple[datetime, PlanVersion]]]
     assignments: list[tuple[str, int, datetime, datetime]]
-    coupons: Mapping[str, tuple[CouponGrant, Sequence[CouponRule]]]
+    coupons: Mapping[str, Code]
     standings: Mapping[int, Standing]
     slugs: Mapping[int, str]
     partner_ids: Mapping[str, int]
@@ -104,24 +138,31 @@ class CampaignSettings:
         return found
 
     def _find_plans(self, moment: datetime) -> Plans:
-        found = Plans({}, {})
+        found = Plans({}, {}, set())
         for key, plan_id, start, end in self.assignments:
             versions = self.plan_versions.get(plan_id, [])
             place = bisect_right(versions, moment, key=itemgetter(0))
             if start <= moment < end and place:
                 version = versions[place - 1][1]
-                found.by_key[key], found.version_ids[key] = parsed_plan(version, key), version.pk
+                plan = found.by_key[key] = parsed_plan(version, key)
+                found.version_ids[key] = version.pk
+                if names_amounts(plan):
+                    found.currencies.add(version.currency)
         return found
 
     def grants_for(self, codes: Sequence[str], moment: datetime) -> Mapping[str, CouponGrant]:
-        """Return what the codes sent with a conversion grant at its moment; codes nobody knows are missing."""
+        """Return what the codes sent with a conversion grant at its moment.
+
+        Codes nobody knows are missing, and those whose owner is no active partner then.
+        """
         found = {}
         for key in map(code_key, codes):
-            if key in self.coupons:
-                grant, rules = self.coupons[key]
-                place = bisect_right(rules, moment, key=attrgetter("starts_at"))
-                rule = rules[place - 1] if place else None
-                found[key] = replace(grant, policy=rule.policy, percent=rule.percent) if rule else grant
+            code = self.coupons.get(key)
+            if code is None or code.until <= moment:
+                continue
+            place = bisect_right(code.rules, moment, key=attrgetter("starts_at"))
+            rule = code.rules[place - 1] if place else None
+            found[key] = replace(code.grant, policy=rule.policy, percent=rule.percent) if rule else code.grant
         return found
 
     def touch_of(self, candidate: Candidate) -> Touch:
@@ -233,7 +274,8 @@ def load_settings(campaign_ids: Collection[int]) -> dict[int, CampaignSettings]:
     campaigns = Campaign.objects.select_related("advertiser").in_bulk(list(campaign_ids))
     policies, plans = _policy_versions(campaigns), _plan_versions(campaigns)
     coupons = list(Coupon.objects.filter(campaign__in=campaigns).select_related("partner").prefetch_related("rules"))
-    standings, slugs = _standings(campaigns), dict(Partner.objects.values_list("pk", "slug"))
+    partnerships = _partnerships(campaigns)
+    standings, slugs = _standings(campaigns, partnerships), dict(Partner.objects.values_list("pk", "slug"))
     assignments = _assignments(campaigns)
     return {
         pk: CampaignSettings(
@@ -243,7 +285,7 @@ def load_settings(campaign_ids: Collection[int]) -> dict[int, CampaignSettings]:
             policies=policies[pk],
             plan_versions=plans[pk],
             assignments=assignments[pk],
-            coupons=_coupons([coupon for coupon in coupons if coupon.campaign_id == pk], assignments[pk]),
+            coupons=_coupons([row for row in coupons if row.campaign_id == pk], assignments[pk], partnerships),
             standings=standings[pk],
             slugs=slugs,
             partner_ids={slug: partner_id for partner_id, slug in slugs.items()},
@@ -304,12 +346,11 @@ def _bounds(span: DateTimeTZRange) -> tuple[datetime, datetime]:
 
 
 def _coupons(
-    coupons: Collection[Coupon], assignments: Collection[tuple]
-) -> dict[str, tuple[CouponGrant, Sequence[CouponRule]]]:
-    """Return each code with what it grants by itself, and its rules from the earliest start on."""
+    coupons: Collection[Coupon], assignments: Collection[tuple], partnerships: Mapping[tuple[int, int], Partnership]
+) -> dict[str, Code]:
     with_plan = {key for key, *_ in assignments}
     return {
-        code_key(coupon.code): (
+        code_key(coupon.code): Code(
             CouponGrant(
                 partner=coupon.partner.slug if coupon.partner else None,
                 valid_from=coupon.valid_from,
@@ -317,19 +358,32 @@ def _coupons(
                 plan=key if (key := f"coupon:{code_key(coupon.code)}") in with_plan else None,
             ),
             sorted(coupon.rules.all(), key=attrgetter("starts_at")),
+            _active_until(coupon, partnerships),
         )
         for coupon in coupons
     }
 
 
-def _standings(campaigns: Mapping[int, Campaign]) -> dict[int, dict[int, Standing]]:
+def _active_until(coupon: Coupon, partnerships: Mapping[tuple[int, int], Partnership]) -> datetime:
+    """Return until when a code's owner is an active partner; one that was blocked never was."""
+    if coupon.partner_id is None:
+        return FOREVER
+    row = partnerships.get((coupon.advertiser_id, coupon.partner_id))
+    if row is not None and row.state == PartnershipState.ENDED:
+        return row.state_since
+    return FOREVER if row is not None and row.state == PartnershipState.ACTIVE else EVER
+
+
+def _partnerships(campaigns: Mapping[int, Campaign]) -> dict[tuple[int, int], Partnership]:
+    advertisers = {campaign.advertiser_id for campaign in campaigns.values()}
+    rows = Partnership.objects.filter(advertiser__in=advertisers).select_related("group")
+    return {(row.advertiser_id, row.partner_id): row for row in rows}
+
+
+def _standings(
+    campaigns: Mapping[int, Campaign], relations: Mapping[tuple[int, int], Partnership]
+) -> dict[int, dict[int, Standing]]:
     """Return by campaign and ad space how each enrolled ad space stands."""
-    relations = {
-        (row.advertiser_id, row.partner_id): row
-        for row in Partnership.objects.filter(
-            advertiser__in={campaign.advertiser_id for campaign in campaigns.values()}
-        ).select_related("group")
-    }
     rows = EnrollmentPeriod.objects.filter(enrollment__campaign__in=campaigns)
     spans: dict[tuple[int, int], list[tuple[datetime, datetime]]] = defaultdict(list)
     named = {}

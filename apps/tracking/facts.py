@@ -28,6 +28,8 @@ class ConversionRow(NamedTuple):
     is_test: bool
     visitor: str | None
     click_ids: list[str]
+    recorded_at: datetime
+    source: str
 
 
 class LineRow(NamedTuple):
@@ -77,3 +79,53 @@ def lines_of(ids: Sequence[UUID | str]) -> dict[str, list[LineRow]]:
 def take_off_work_list(ids: Sequence[UUID | str]) -> None:
     """Delete the work list's rows of settled conversions, in the transaction that wrote their results."""
     run_sql("DELETE FROM tracking_unsettled WHERE conversion_id = ANY(%s::uuid[])", [array_of(ids)])
+
+
+class RefundRow(NamedTuple):
+    """A refund of a conversion; `lines` is a list of position (from 1) and quantity, amounts in minor units."""
+
+    conversion_id: str
+    refund_ref: str
+    kind: str
+    amount_minor: int | None
+    lines: list[dict[str, int]]
+    reason: str
+    occurred_at: datetime
+
+
+REFUNDS = """
+SELECT c.id, r.refund_ref, r.kind, r.amount_minor, r.lines, r.reason, r.occurred_at
+FROM tracking_conversion c
+JOIN tracking_refund r ON r.advertiser_id = c.advertiser_id AND r.goal = c.goal AND r.order_ref = c.order_ref
+WHERE c.id = ANY(%s::uuid[])
+ORDER BY c.id, r.occurred_at, r.refund_ref
+"""
+AMENDMENTS = """
+SELECT DISTINCT ON (conversion_id) conversion_id, sequence, content
+FROM tracking_amendment WHERE conversion_id = ANY(%s::uuid[])
+ORDER BY conversion_id, sequence DESC
+"""
+
+
+def refunds_of(ids: Sequence[UUID | str]) -> dict[str, list[RefundRow]]:
+    """Return the refunds of conversions, in the order they happened; those without refunds are missing."""
+    found: dict[str, list[RefundRow]] = {}
+    for row in read_rows(REFUNDS, [array_of(ids)]):
+        found.setdefault(row[0], []).append(RefundRow._make(row))
+    return found
+
+
+def amendments_of(ids: Sequence[UUID | str]) -> dict[str, tuple[int, dict[str, object]]]:
+    """Return the last amendment of conversions by its sequence: (sequence, content); most have none."""
+    return {row[0]: (row[1], row[2]) for row in read_rows(AMENDMENTS, [array_of(ids)])}
+
+
+def amended(
+    row: ConversionRow, lines: Sequence[LineRow], content: dict[str, object]
+) -> tuple[ConversionRow, Sequence[LineRow]]:
+    """Return a conversion and its lines as an amendment tells them; what it does not name stays."""
+    fields = {name: value for name, value in content.items() if name in ConversionRow._fields}
+    told = content.get("lines")
+    if isinstance(told, list):
+        lines = [LineRow(row.id, **line) for line in told]
+    return row._replace(**fields), lines

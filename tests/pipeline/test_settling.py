@@ -1,7 +1,7 @@
 """Settling: once, whole, in any order, and never held up by one bad row."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -13,10 +13,20 @@ from apps.attribution.services import CouponRuleStartTaken, InvalidCouponRule, p
 from apps.commissions.models import Commission, Decision, DecisionState, Receipt
 from apps.core.actors import SYSTEM
 from apps.partners.models import Partnership
-from apps.pipeline.services.deciding import approve_conversions
+from apps.pipeline.services.deciding import approve_conversions, approve_matured
 from apps.pipeline.services.settling import PARKED_AFTER, settle_conversions, settle_waiting
 from apps.tracking.models import Conversion, Unsettled
-from tests.cast import NOON, make_campaign, make_cast, make_conversion, make_coupon, make_plan, make_policy, make_touch
+from tests.cast import (
+    NOON,
+    join,
+    make_campaign,
+    make_cast,
+    make_conversion,
+    make_coupon,
+    make_plan,
+    make_policy,
+    make_touch,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -283,3 +293,40 @@ def test_a_rule_of_a_code_is_checked_and_unique_per_start(acme):
     with pytest.raises(CouponRuleStartTaken):
         publish_coupon_rule(**call, policy="SHARE", percent=Decimal(5))
     assert coupon.rules.count() == 1
+
+
+def test_a_sale_told_late_leaves_time_to_decide(acme):
+    sold, told = NOON - timedelta(days=90), NOON
+    make_touch(acme.enrollments.blog, sold - timedelta(hours=1), (visitor := uuid4()))
+    make_conversion(acme.campaign, at=sold, visitor=visitor, recorded_at=told)
+    settle_waiting(now=told)
+    decision = Decision.objects.get()
+    assert (decision.decide_by, decision.locks_on) == (date(2026, 4, 9), date(2026, 4, 9))
+    assert approve_matured(advertiser=acme.advertiser, now=told + timedelta(days=1)) == 0
+
+
+@pytest.mark.parametrize("state", ["BLOCKED", "ENDED"])
+def test_a_code_of_a_partner_that_is_no_longer_one_grants_nothing(acme, state):
+    make_coupon(acme.campaign, "SAVE10", acme.partners.coupons)
+    since = NOON - timedelta(days=1)
+    Partnership.objects.filter(partner=acme.partners.coupons).update(state=state, state_since=since)
+    make_conversion(acme.campaign, coupons=["SAVE10"])
+    make_conversion(acme.campaign, at=since - timedelta(days=1), coupons=["SAVE10"])
+    settle_waiting(now=NOON)
+    flags = list(Receipt.objects.order_by("conversion__occurred_at").values_list("body__flags", flat=True))
+    assert flags[1] == ["coupon_unknown", "no_eligible_touches"]
+    assert Commission.objects.count() == (1 if state == "ENDED" else 0)
+
+
+def test_amounts_of_a_plan_hold_in_its_own_currency_only(acme):
+    campaign = make_campaign(acme.advertiser, "two", currencies=["EUR", "JPY"])
+    make_policy(campaign)
+    rules = [{"name": "unit", "when": {}, "pay": {"per_unit": "2.00"}}]
+    make_plan(campaign, rules)
+    make_touch(join(acme.partners.blog, campaign), visitor=(visitor := uuid4()))
+    make_conversion(campaign, 1_500, visitor=visitor, currency="JPY")
+    make_conversion(campaign, 15_00, visitor=visitor)
+    result = settle_waiting(now=NOON)
+    assert (result.settled, result.failed) == (1, 1)
+    assert Unsettled.objects.get().last_error.startswith("plan_currency")
+    assert Commission.objects.values_list("amount_minor", "currency").get() == (200, "EUR")

@@ -12,6 +12,7 @@ from apps.imports.rules.cells import RowRefused
 from apps.imports.rules.tables import Batch, refuse
 from apps.imports.rules.touches import TOUCHES, TouchFact
 from apps.imports.services.runs import Stored
+from apps.tracking.waking import wake_conversions_of_visitors
 
 STAGE = """
     CREATE TEMPORARY TABLE IF NOT EXISTS staged_touch (
@@ -48,7 +49,10 @@ CONFLICT = RowRefused(
 
 
 def store_touches(batch: Batch[TouchFact], *, campaign: Campaign, now: datetime) -> Stored:
-    """Store a batch of touchpoints in the caller's transaction; a repeat of the same content adds nothing."""
+    """Store a batch of touchpoints in the caller's transaction; a repeat of the same content adds nothing.
+
+    Conversions of these visitors that are there already are settled again.
+    """
     context: dict[str, int | datetime] = {"advertiser": campaign.advertiser_id, "campaign": campaign.pk, "now": now}
     with connection.cursor() as cursor:
         cursor.execute(STAGE)
@@ -60,6 +64,13 @@ def store_touches(batch: Batch[TouchFact], *, campaign: Campaign, now: datetime)
             cursor.execute("ANALYZE staged_touch")
             cursor.execute(CONFLICTS, context)
             conflicts = [refuse(batch.rows[place], TOUCHES, CONFLICT) for (place,) in cursor.fetchall()]
+    if added:
+        wake_conversions_of_visitors(
+            advertiser=campaign.advertiser,
+            visitors={fact.visitor for fact in batch.facts},
+            since=min(fact.occurred_at for fact in batch.facts),
+            now=now,
+        )
     return Stored(added, len(batch.facts) - added - len(conflicts), [*batch.refused, *conflicts])
 
 

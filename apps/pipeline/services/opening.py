@@ -10,17 +10,35 @@ from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
 from apps.attribution.models import AttributionPolicy, PolicyVersion
+from apps.attribution.rules import Policy
 from apps.attribution.services import publish_policy
 from apps.campaigns.models import Campaign
 from apps.campaigns.services import create_campaign
 from apps.commissions.models import CommissionPlan, PlanAssignment, PlanVersion
 from apps.commissions.publishing import publish_plan
 from apps.core.actors import Actor
+from apps.core.errors import Invalid
 from apps.core.money import Money
 from apps.identity.models import Advertiser
+from apps.journeys.selectors import LOOK_BACK
 from apps.pipeline.rules.document import Context, read_plan, read_policy
+from apps.tracking.waking import unpark_conversions
 
 DEFAULT_NAME = "Standard"
+
+
+class WindowTooLong(Invalid):
+    code = "window_too_long"
+    message = f"Journeys look back {LOOK_BACK.days} days; a longer window could not hold."
+
+
+def refuse_long_windows(policy: Policy) -> None:
+    """Refuse what journeys could not keep. Raises WindowTooLong."""
+    windows = {"click_window_days": policy.click_window_days, "view_window_days": policy.view_window_days}
+    windows |= {f"channel_windows.{name}": days for name, days in policy.channel_windows.items()}
+    for name, days in windows.items():
+        if days >= LOOK_BACK.days:
+            raise WindowTooLong(path=f"policy.{name}")
 
 
 @transaction.atomic
@@ -68,14 +86,21 @@ def open_campaign(
 def revise_policy(
     *, campaign: Campaign, settings: Mapping[str, Any], starts_at: datetime, actor: Actor, now: datetime
 ) -> PolicyVersion:
-    """Publish a version of a campaign's policy that the engine can read. Raises Fault (Invalid), PolicyStartTaken."""
-    read_policy(dict(settings), "policy")
+    """Publish a version of a campaign's policy that the engine can read.
+
+    Conversions that were parked for want of it are tried again. Raises Fault and WindowTooLong (Invalid),
+    PolicyStartTaken.
+    """
+    refuse_long_windows(read_policy(dict(settings), "policy"))
     policy, _ = AttributionPolicy.objects.get_or_create(
         campaign=campaign, defaults={"advertiser": campaign.advertiser, "name": DEFAULT_NAME}
     )
-    return publish_policy(policy=policy, settings=settings, starts_at=starts_at, actor=actor, now=now)
+    version = publish_policy(policy=policy, settings=settings, starts_at=starts_at, actor=actor, now=now)
+    unpark_conversions(campaign=campaign)
+    return version
 
 
+@transaction.atomic
 def revise_plan(
     *, plan: CommissionPlan, document: Mapping[str, Any], starts_at: datetime, actor: Actor, now: datetime
 ) -> PlanVersion:
@@ -88,7 +113,7 @@ def revise_plan(
         return None if value is None else Money.parse(value, currency).minor
 
     rules: Sequence[Mapping[str, Any]] = document["rules"]
-    return publish_plan(
+    version = publish_plan(
         plan=plan,
         rules=rules,
         per_order_minor=minor("per_order") or 0,
@@ -98,3 +123,5 @@ def revise_plan(
         actor=actor,
         now=now,
     )
+    unpark_conversions(campaign=plan.campaign)
+    return version

@@ -20,7 +20,7 @@ from apps.attribution.rules import Sale, code_key
 from apps.attribution.writing import ShareRow, forget_shares, write_shares
 from apps.commissions.models import DecisionState
 from apps.commissions.rules import Item, Order, Plan, Rating, basket
-from apps.commissions.rules.deadlines import deadlines
+from apps.commissions.rules.deadlines import LATE, deadlines
 from apps.commissions.writing import (
     CommissionRow,
     DecisionRow,
@@ -39,9 +39,11 @@ from apps.pipeline.rules import Case, Decided, compact, decide, seal
 from apps.pipeline.selectors import CampaignSettings, load_settings
 from apps.tracking.facts import ConversionRow, LineRow, claim_conversions, lines_of, take_off_work_list
 from apps.tracking.models import Unsettled
+from apps.tracking.waking import note_awaited_clicks
 
 BATCH = 1_000
 PARKED_AFTER = 8
+HISTORY = "history"  # the source of an imported past, which lives by its own days
 FINAL = {DecisionState.APPROVED.value, DecisionState.REJECTED.value}
 body_text = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 logger = logging.getLogger(__name__)
@@ -131,6 +133,7 @@ def _settle_batch(ids: list[str], now: datetime) -> Batch:
     with seldom_collecting():
         batch = _work_out([row for row in claimed if states.get(row.id) not in FINAL])
         _write(batch.settled, states, now)
+    note_awaited_clicks([row.id for row in claimed if row.click_ids])
     take_off_work_list([row.id for row in claimed if row.id not in batch.errors])
     return batch
 
@@ -174,9 +177,13 @@ def order_of(conversion: ConversionRow, lines_sold: Sequence[LineRow], zone: Zon
 def settle_one(
     conversion: ConversionRow, lines: Sequence[LineRow], candidates: Sequence[Candidate], settings: CampaignSettings
 ) -> Settled:
-    """Return what one conversion comes to, by the versions that hold at its time. Raises NoPolicy, NoPlanYet."""
+    """Return what one conversion comes to, by the versions that hold at its time.
+
+    Raises NoPolicy, NoPlanYet, ForeignAmounts.
+    """
     version, policy = settings.policy_at(conversion.occurred_at)
     plans = settings.plans_at(conversion.occurred_at)
+    plans.refuse_amounts_of_others(conversion.currency)
     order = order_of(conversion, lines, settings.zone)
     case = Case(
         sale=Sale(conversion.occurred_at, tuple(conversion.coupons)),
@@ -269,7 +276,11 @@ def rule_names(plan: Plan, picks: tuple[int | None, ...]) -> str:
 
 def decision_row(conversion: ConversionRow, occurred_on: date, settings: CampaignSettings) -> DecisionRow:
     terms = settings.campaign.advertiser
-    days = deadlines(occurred_on, decide_days=terms.decide_days, lock_days=terms.lock_days, pay_days=terms.pay_days)
+    late = conversion.source != HISTORY and conversion.recorded_at - conversion.occurred_at > LATE
+    told_on = day_of(conversion.recorded_at, settings.zone) if late else None
+    days = deadlines(
+        occurred_on, told_on, decide_days=terms.decide_days, lock_days=terms.lock_days, pay_days=terms.pay_days
+    )
     return DecisionRow(conversion.advertiser_id, conversion.id, conversion.campaign_id, *days)
 
 

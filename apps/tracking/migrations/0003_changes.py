@@ -8,99 +8,194 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('identity', '0001_initial'),
-        ('tracking', '0002_partitions'),
+        ("identity", "0001_initial"),
+        ("tracking", "0002_partitions"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Refund',
+            name="Refund",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('goal', models.CharField(default='SALE', max_length=40, verbose_name='goal')),
-                ('order_ref', models.CharField(max_length=120, verbose_name='order number')),
-                ('refund_ref', models.CharField(max_length=120, verbose_name='refund number')),
-                ('kind', models.CharField(choices=[('WHOLE', 'The whole order'), ('AMOUNT', 'An amount'), ('LINES', 'Lines')], max_length=6, verbose_name='kind')),
-                ('amount_minor', models.BigIntegerField(null=True, verbose_name='amount')),
-                ('lines', models.JSONField(default=list, verbose_name='lines')),
-                ('reason', models.CharField(blank=True, default='returned', max_length=20, verbose_name='reason')),
-                ('occurred_at', models.DateTimeField(verbose_name='happened')),
-                ('recorded_at', models.DateTimeField(verbose_name='recorded')),
-                ('content_hash', models.CharField(max_length=64)),
-                ('advertiser', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='refunds', to='identity.advertiser')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("goal", models.CharField(default="SALE", max_length=40, verbose_name="goal")),
+                ("order_ref", models.CharField(max_length=120, verbose_name="order number")),
+                ("refund_ref", models.CharField(max_length=120, verbose_name="refund number")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("WHOLE", "The whole order"), ("AMOUNT", "An amount"), ("LINES", "Lines")],
+                        max_length=6,
+                        verbose_name="kind",
+                    ),
+                ),
+                ("amount_minor", models.BigIntegerField(null=True, verbose_name="amount")),
+                ("lines", models.JSONField(default=list, verbose_name="lines")),
+                ("reason", models.CharField(blank=True, default="returned", max_length=20, verbose_name="reason")),
+                ("occurred_at", models.DateTimeField(verbose_name="happened")),
+                ("recorded_at", models.DateTimeField(verbose_name="recorded")),
+                ("content_hash", models.CharField(max_length=64)),
+                (
+                    "advertiser",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="refunds", to="identity.advertiser"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'refund',
-                'verbose_name_plural': 'refunds',
+                "verbose_name": "refund",
+                "verbose_name_plural": "refunds",
             },
         ),
         migrations.CreateModel(
-            name='AwaitedClick',
+            name="AwaitedClick",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('click_id', models.UUIDField()),
-                ('advertiser', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='identity.advertiser')),
-                ('conversion', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='awaited_clicks', to='tracking.conversion')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("click_id", models.UUIDField()),
+                (
+                    "advertiser",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="identity.advertiser"
+                    ),
+                ),
+                (
+                    "conversion",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="awaited_clicks",
+                        to="tracking.conversion",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='AwaitedSale',
+            name="AwaitedSale",
             fields=[
-                ('refund', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='awaited', serialize=False, to='tracking.refund')),
-                ('since', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "refund",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="awaited",
+                        serialize=False,
+                        to="tracking.refund",
+                    ),
+                ),
+                ("since", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
         ),
         migrations.CreateModel(
-            name='Amendment',
+            name="Amendment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sequence', models.PositiveIntegerField(verbose_name='sequence')),
-                ('content', models.JSONField(verbose_name='content')),
-                ('content_hash', models.CharField(max_length=64)),
-                ('recorded_at', models.DateTimeField(verbose_name='recorded')),
-                ('advertiser', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='identity.advertiser')),
-                ('conversion', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='amendments', to='tracking.conversion')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("sequence", models.PositiveIntegerField(verbose_name="sequence")),
+                ("content", models.JSONField(verbose_name="content")),
+                ("content_hash", models.CharField(max_length=64)),
+                ("recorded_at", models.DateTimeField(verbose_name="recorded")),
+                (
+                    "advertiser",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="identity.advertiser"
+                    ),
+                ),
+                (
+                    "conversion",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="amendments", to="tracking.conversion"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'amendment',
-                'verbose_name_plural': 'amendments',
-                'ordering': ['sequence'],
-                'constraints': [models.UniqueConstraint(fields=('conversion', 'sequence'), name='one_amendment_per_sequence')],
+                "verbose_name": "amendment",
+                "verbose_name_plural": "amendments",
+                "ordering": ["sequence"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("conversion", "sequence"), name="one_amendment_per_sequence")
+                ],
             },
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='amendment',
-            trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='86e4203dd47d1ef07ce752f2dcdbaf9d969f7f7f', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_98b0d', table='tracking_amendment', when='BEFORE')),
+            model_name="amendment",
+            trigger=pgtrigger.compiler.Trigger(
+                name="append_only",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
+                    hash="86e4203dd47d1ef07ce752f2dcdbaf9d969f7f7f",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_append_only_98b0d",
+                    table="tracking_amendment",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='amendment',
-            trigger=pgtrigger.compiler.Trigger(name='put_on_work_list', sql=pgtrigger.compiler.UpsertTriggerSql(func="\nINSERT INTO tracking_unsettled (conversion_id, advertiser_id, attempts, last_error, marked_at)\nSELECT c.id, c.advertiser_id, 0, '', NEW.recorded_at FROM tracking_conversion c WHERE c.id = NEW.conversion_id\nON CONFLICT (conversion_id)\nDO UPDATE SET marked_at = EXCLUDED.marked_at, attempts = 0, last_error = '', parked_at = NULL;\nRETURN NEW;", hash='035a5c76acbd5e7decc9fbecd3a0115ca714cf2a', operation='INSERT', pgid='pgtrigger_put_on_work_list_bcd0d', table='tracking_amendment', when='AFTER')),
+            model_name="amendment",
+            trigger=pgtrigger.compiler.Trigger(
+                name="put_on_work_list",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="\nINSERT INTO tracking_unsettled (conversion_id, advertiser_id, attempts, last_error, marked_at)\nSELECT c.id, c.advertiser_id, 0, '', NEW.recorded_at FROM tracking_conversion c WHERE c.id = NEW.conversion_id\nON CONFLICT (conversion_id)\nDO UPDATE SET marked_at = EXCLUDED.marked_at, attempts = 0, last_error = '', parked_at = NULL;\nRETURN NEW;",
+                    hash="035a5c76acbd5e7decc9fbecd3a0115ca714cf2a",
+                    operation="INSERT",
+                    pgid="pgtrigger_put_on_work_list_bcd0d",
+                    table="tracking_amendment",
+                    when="AFTER",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='awaitedclick',
-            constraint=models.UniqueConstraint(fields=('click_id', 'conversion'), name='one_wait_per_click'),
+            model_name="awaitedclick",
+            constraint=models.UniqueConstraint(fields=("click_id", "conversion"), name="one_wait_per_click"),
         ),
         migrations.AddField(
-            model_name='awaitedsale',
-            name='advertiser',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='identity.advertiser'),
+            model_name="awaitedsale",
+            name="advertiser",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="identity.advertiser"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='refund',
-            constraint=models.UniqueConstraint(fields=('advertiser', 'goal', 'order_ref', 'refund_ref'), name='one_refund_per_reference'),
+            model_name="refund",
+            constraint=models.UniqueConstraint(
+                fields=("advertiser", "goal", "order_ref", "refund_ref"), name="one_refund_per_reference"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='refund',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('amount_minor__gt', 0), ('kind', 'AMOUNT')), models.Q(models.Q(('kind', 'AMOUNT'), _negated=True), ('amount_minor__isnull', True)), _connector='OR'), name='only_amount_refunds_have_an_amount'),
+            model_name="refund",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("amount_minor__gt", 0), ("kind", "AMOUNT")),
+                    models.Q(models.Q(("kind", "AMOUNT"), _negated=True), ("amount_minor__isnull", True)),
+                    _connector="OR",
+                ),
+                name="only_amount_refunds_have_an_amount",
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='refund',
-            trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='dcb4e273465a79612f340d282b9ba9d800551a5d', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_973ae', table='tracking_refund', when='BEFORE')),
+            model_name="refund",
+            trigger=pgtrigger.compiler.Trigger(
+                name="append_only",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
+                    hash="dcb4e273465a79612f340d282b9ba9d800551a5d",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_append_only_973ae",
+                    table="tracking_refund",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='refund',
-            trigger=pgtrigger.compiler.Trigger(name='put_on_work_list', sql=pgtrigger.compiler.UpsertTriggerSql(func="\nINSERT INTO tracking_unsettled (conversion_id, advertiser_id, attempts, last_error, marked_at)\nSELECT c.id, c.advertiser_id, 0, '', NEW.recorded_at FROM tracking_conversion c WHERE c.advertiser_id = NEW.advertiser_id AND c.goal = NEW.goal AND c.order_ref = NEW.order_ref\nON CONFLICT (conversion_id)\nDO UPDATE SET marked_at = EXCLUDED.marked_at, attempts = 0, last_error = '', parked_at = NULL;\n\n                IF NOT FOUND THEN\n                    INSERT INTO tracking_awaitedsale (refund_id, advertiser_id) VALUES (NEW.id, NEW.advertiser_id);\n                END IF;\n                RETURN NEW;\n                ", hash='6bb3f45794687583ed13c7dd0af9ec590922e220', operation='INSERT', pgid='pgtrigger_put_on_work_list_27f27', table='tracking_refund', when='AFTER')),
+            model_name="refund",
+            trigger=pgtrigger.compiler.Trigger(
+                name="put_on_work_list",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="\nINSERT INTO tracking_unsettled (conversion_id, advertiser_id, attempts, last_error, marked_at)\nSELECT c.id, c.advertiser_id, 0, '', NEW.recorded_at FROM tracking_conversion c WHERE c.advertiser_id = NEW.advertiser_id AND c.goal = NEW.goal AND c.order_ref = NEW.order_ref\nON CONFLICT (conversion_id)\nDO UPDATE SET marked_at = EXCLUDED.marked_at, attempts = 0, last_error = '', parked_at = NULL;\n\n                IF NOT FOUND THEN\n                    INSERT INTO tracking_awaitedsale (refund_id, advertiser_id) VALUES (NEW.id, NEW.advertiser_id);\n                END IF;\n                RETURN NEW;\n                ",
+                    hash="6bb3f45794687583ed13c7dd0af9ec590922e220",
+                    operation="INSERT",
+                    pgid="pgtrigger_put_on_work_list_27f27",
+                    table="tracking_refund",
+                    when="AFTER",
+                ),
+            ),
         ),
     ]

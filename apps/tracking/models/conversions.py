@@ -53,6 +53,7 @@ class Conversion(models.Model):
         indexes = [
             models.Index(fields=["advertiser", "-occurred_at"], name="conversions_by_time"),
             models.Index(fields=["campaign", "-occurred_at"], name="conversions_of_campaign"),
+            models.Index(fields=["visitor"], condition=models.Q(visitor__isnull=False), name="conversions_of_visitor"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["advertiser", "goal", "order_ref"], name="one_conversion_per_order"),

@@ -1,0 +1,82 @@
+"""Put conversions back on the work list when something about them has become known."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from apps.campaigns.models import Campaign
+from apps.core.reading import array_of, run_sql
+from apps.identity.models import Advertiser
+from apps.tracking.models import Unsettled
+
+# The mark waits for a worker that is just settling the conversion, and comes again once that is done.
+MARK = """
+INSERT INTO tracking_unsettled (conversion_id, advertiser_id, attempts, last_error, marked_at)
+{rows}
+ON CONFLICT (conversion_id)
+DO UPDATE SET marked_at = EXCLUDED.marked_at, attempts = 0, last_error = '', parked_at = NULL
+"""
+OF_VISITORS = MARK.format(
+    rows="""
+    SELECT c.id, c.advertiser_id, 0, '', %s::timestamptz FROM tracking_conversion c
+    WHERE c.advertiser_id = %s AND c.visitor = ANY(%s::uuid[]) AND c.occurred_at >= %s
+    """
+)
+# Found and forgotten in one statement, so that nothing is forgotten that was not found.
+AWAITED_CLICKS = """
+WITH found AS (
+    DELETE FROM tracking_awaitedclick a USING tracking_touchpoint t WHERE t.id = a.click_id
+    RETURNING a.conversion_id, a.advertiser_id
+)
+""" + MARK.format(rows="SELECT DISTINCT conversion_id, advertiser_id, 0, '', %s::timestamptz FROM found")
+AWAITED_SALES = """
+WITH found AS (
+    DELETE FROM tracking_awaitedsale a USING tracking_refund r, tracking_conversion c
+    WHERE r.id = a.refund_id
+      AND c.advertiser_id = r.advertiser_id AND c.goal = r.goal AND c.order_ref = r.order_ref
+    RETURNING c.id AS conversion_id, c.advertiser_id
+)
+""" + MARK.format(rows="SELECT DISTINCT conversion_id, advertiser_id, 0, '', %s::timestamptz FROM found")
+NOTE_CLICKS = """
+INSERT INTO tracking_awaitedclick (conversion_id, advertiser_id, click_id)
+SELECT c.id, c.advertiser_id, k.click_id
+FROM tracking_conversion c CROSS JOIN LATERAL unnest(c.click_ids) AS k(click_id)
+WHERE c.id = ANY(%s::uuid[])
+  AND NOT EXISTS (SELECT 1 FROM tracking_touchpoint t WHERE t.id = k.click_id)
+ON CONFLICT DO NOTHING
+"""
+
+
+def wake_conversions_of_visitors(
+    *, advertiser: Advertiser, visitors: Collection[UUID], since: datetime, now: datetime
+) -> int:
+    """Mark conversions of visitors from a moment on, where a touch before them was just written; return how many."""
+    return run_sql(OF_VISITORS, [now, advertiser.pk, array_of(list(visitors)), since])
+
+
+def note_awaited_clicks(conversion_ids: Collection[str]) -> None:
+    """Remember the click ids that conversions name and that are not there yet."""
+    run_sql(NOTE_CLICKS, [array_of(list(conversion_ids))])
+
+
+@transaction.atomic
+def wake_awaited(*, now: datetime) -> int:
+    """Mark conversions whose awaited click or refund has found its other half; return how many.
+
+    This is the sweep's part: what arrives in between is heard within its turn, in whatever order both were committed.
+    """
+    return run_sql(AWAITED_CLICKS, [now]) + run_sql(AWAITED_SALES, [now])
+
+
+def unpark_conversions(*, campaign: Campaign | None = None, advertiser: Advertiser | None = None) -> int:
+    """Try parked conversions again, of a campaign or of an advertiser; return how many."""
+    rows = Unsettled.objects.filter(parked_at__isnull=False)
+    if campaign is not None:
+        rows = rows.filter(conversion__campaign=campaign)
+    if advertiser is not None:
+        rows = rows.filter(advertiser=advertiser)
+    return rows.update(parked_at=None, attempts=0, last_error="")

@@ -16,7 +16,7 @@ from apps.core.periods import Period, day_of
 from apps.insights.selectors import Figures, Ranked, figures, top_campaigns
 from apps.invoices.selectors import payability
 from apps.ledger.selectors import PartnerBalance, balances_by_partner
-from apps.partners.models import AdSpace, Partnership
+from apps.partners.models import AdSpace, PartnerMembership, Partnership
 from apps.statements.models import Statement
 
 # The codes of what stands between a partner and its document, said to the advertiser.
@@ -51,6 +51,7 @@ class PartnerView:
     coupons: list[Coupon]
     balances: list[PartnerBalance]
     statements: list[Statement]
+    people: list[PartnerMembership]
     tax_profile: Any
     payout_profile: Any
 
@@ -80,6 +81,7 @@ def partner_view(partnership: Partnership, period: Period, now: datetime) -> Par
         ),
         balances=balances_by_partner(advertiser=advertiser, partner_id=partner.pk),
         statements=list(Statement.objects.for_advertiser(advertiser).filter(partner=partner)[:6]),
+        people=list(PartnerMembership.objects.filter(partner=partner).select_related("user").order_by("user__email")),
         tax_profile=getattr(partner, "tax_profile", None),
         payout_profile=getattr(partner, "payout_profile", None),
     )

@@ -19,13 +19,14 @@ from apps.console.base import ConsoleAdmin
 from apps.console.filters import Filter, choice_filter, number
 from apps.console.forms import PlainForm
 from apps.console.history import changes_of
+from apps.console.onboarding import Onboarding
 from apps.console.partner_view import partner_view
 from apps.console.ranges import range_of
 from apps.console.site import site
 from apps.core.errors import Refusal
 from apps.insights.selectors import figures_by_partner
 from apps.partners.models import PartnerGroup, PartnerKind, Partnership, PartnershipState
-from apps.partners.services import decide_partnership
+from apps.partners.services import decide_partnership, is_in_care
 
 TABS = {
     "": lazy("All"),
@@ -56,9 +57,8 @@ def by_state(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
 
 
 @admin.register(Partnership, site=site)
-class PartnershipAdmin(ConsoleAdmin):
+class PartnershipAdmin(Onboarding, ConsoleAdmin):
     writers = MANAGERS
-    can_add = False
     plural = lazy("Partners")
     list_display = ["name", "kind", "shown_state", "group_name", "clicks", "conversions", "revenue", "commission"]
     list_display_links = ["name"]
@@ -73,7 +73,7 @@ class PartnershipAdmin(ConsoleAdmin):
     actions = ["approve"]
     fields = ["group", "minimum_payout_minor", "self_billing_version", "self_billing_on", "notes"]
     empty_title = lazy("No partner yet")
-    empty_text = lazy("Partners apply through the portal; send them your campaign's address.")
+    empty_text = lazy("Add the partners you have agreed with; each gets links for its ad spaces.")
     empty_icon = "handshake"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
@@ -159,6 +159,7 @@ class PartnershipAdmin(ConsoleAdmin):
         return [
             path("<int:object_id>/edit/", view(self.edit_view), name="partners_partnership_edit"),
             path("<int:object_id>/move/<slug:verb>/", view(self.move_view), name="partners_partnership_move"),
+            *self.onboarding_urls(),
             *super().get_urls(),
         ]
 
@@ -217,6 +218,8 @@ class PartnershipAdmin(ConsoleAdmin):
             span=span,
             changes=changes_of(partnership)[:10],
             may_change=may(request, self.writers),
+            may_fill=may(request, FINANCE),
+            in_care=is_in_care(partnership=partnership),
             may_see_money=may(request, FINANCE | MANAGERS),
             moves=[verb for verb, state in MOVES.items() if state in Partnership.NEXT[partnership.state]],
         )

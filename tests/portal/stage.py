@@ -11,7 +11,7 @@ from django.test import Client
 from apps.core.actors import SYSTEM
 from apps.invoices.models import Invoice
 from apps.partners.models import Partner
-from apps.pipeline.services.closing import close_month, issue_invoices
+from apps.pipeline.services.closing import close_month, issue_invoices, render_missing
 from apps.pipeline.services.deciding import approve_conversions, hold_conversions, reject_conversions
 from apps.pipeline.services.settling import settle_waiting
 from apps.statements.models import Statement
@@ -61,6 +61,7 @@ def make_stage() -> SimpleNamespace:
     decide(reject_conversions, "rejected", reason="returned")
     close_month(advertiser=cast.advertiser, month=date(2026, 3, 1), actor=SYSTEM, now=CLOSED_AT)
     issue_invoices(advertiser=cast.advertiser, actor=SYSTEM, now=CLOSED_AT)
+    render_missing(advertiser=cast.advertiser, now=CLOSED_AT)
     return SimpleNamespace(
         **vars(cast),
         sales=SimpleNamespace(**sales),
@@ -70,8 +71,8 @@ def make_stage() -> SimpleNamespace:
     )
 
 
-def client_of(partner: Partner) -> Client:
+def client_of(partner: Partner, email: str | None = None) -> Client:
     """Return a browser in which a person of the partner is signed in."""
     client = Client()
-    client.force_login(make_partner_user(partner))
+    client.force_login(make_partner_user(partner, email))
     return client

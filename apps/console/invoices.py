@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
@@ -17,7 +18,8 @@ from apps.console.base import ReadOnlyAdmin
 from apps.console.filters import partner_filter
 from apps.console.site import site
 from apps.invoices.models import Invoice, Settlement
-from apps.records.models import Document
+from apps.pipeline.services.closing import RENDERING, rendering_key
+from apps.records.models import Document, Job, JobState
 
 # A PDF shown inside the console's own page, and nowhere else.
 PDF_CSP = {
@@ -68,9 +70,16 @@ class InvoiceAdmin(ReadOnlyAdmin):
     def pays(self, obj: Invoice) -> str:
         return display.day(obj.pay_on)
 
+    def adorn(self, request: HttpRequest, rows: Any) -> None:
+        failures = failures_of([row.pk for row in rows if row.document_id is None])
+        for row in rows:
+            row.failure = failures.get(rendering_key(row.pk), "")
+
     @admin.display(description=lazy("PDF"))
     def pdf(self, obj: Invoice) -> str:
-        return display.badge("APPROVED", lazy("ready")) if obj.document_id else display.badge("NEW", lazy("being made"))
+        if obj.document_id:
+            return display.badge("APPROVED", _("ready"))
+        return display.badge("PARKED", _("could not be made")) if obj.failure else display.badge("NEW", _("being made"))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
@@ -86,6 +95,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
             content=invoice.content,
             treatment=invoice.content.get("treatment") or {},
             document=document,
+            failure="" if document else failures_of([invoice.pk]).get(rendering_key(invoice.pk), ""),
             covered=[row.statement for row in covered],
         )
 
@@ -100,3 +110,10 @@ class InvoiceAdmin(ReadOnlyAdmin):
         how = "attachment" if "download" in request.GET else "inline"
         headers: dict[str, Any] = {"Content-Disposition": f'{how}; filename="{invoice.document.name}"'}
         return HttpResponse(bytes(invoice.document.content), content_type=invoice.document.media_type, headers=headers)
+
+
+def failures_of(invoice_ids: list[int]) -> dict[str, str]:
+    """Return why PDFs could not be made, by the key of their job."""
+    keys = [rendering_key(invoice_id) for invoice_id in invoice_ids]
+    failed = Job.objects.filter(kind=RENDERING, key__in=keys, state=JobState.FAILED)
+    return dict(failed.values_list("key", "error")) if keys else {}

@@ -1,7 +1,7 @@
 """The bell that tells workers of new work: never in the way of a request, and never needed.
 
 A thread of the process rings, so that a dead or hanging Valkey costs a request nothing; rings that come
-while one is under way become one. What no bell announces, the sweep finds within 30 seconds.
+while one is under way become one. What no bell announces, a sweep finds.
 """
 
 from __future__ import annotations
@@ -49,3 +49,4 @@ class Bell:
 
 
 settle_bell = Bell("apps.pipeline.tasks.settle_unsettled")
+render_bell = Bell("apps.pipeline.tasks.bill_render_documents")

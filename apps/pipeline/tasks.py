@@ -6,10 +6,9 @@ from celery import shared_task
 from django.utils import timezone
 
 from apps.identity.models import Advertiser
-from apps.invoices.models import Invoice
-from apps.invoices.services import render_document
 from apps.pipeline.bell import settle_bell
 from apps.pipeline.demo.playing import beat_once
+from apps.pipeline.services.closing import render_missing
 from apps.pipeline.services.deciding import approve_matured
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.partitions import make_months_ahead
@@ -30,11 +29,8 @@ def settle_approve_matured() -> int:
 
 @shared_task
 def bill_render_documents() -> int:
-    """Render the PDFs of issued invoices that have none yet."""
-    waiting = list(Invoice.objects.filter(document__isnull=True).order_by("pk")[:500])
-    for invoice in waiting:
-        render_document(invoice=invoice, now=timezone.now())
-    return len(waiting)
+    """Render the PDFs of issued invoices that have none yet; rung by each run, and swept for what failed before."""
+    return render_missing(now=timezone.now()).rendered
 
 
 @shared_task

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from apps.core.actors import Actor
 from apps.identity.models import Advertiser
-from apps.records.models import AuditEntry, Document
+from apps.records.models import AuditEntry, Document, Job, JobState
 
 
 def record_act(
@@ -28,6 +28,21 @@ def record_act(
         subject=subject,
         details=dict(details or {}),
     )
+
+
+def fail_job(*, advertiser: Advertiser, kind: str, key: str, error: str, now: datetime) -> Job:
+    """Write down that a piece of work failed, over how it went before; the caller holds the lock of what it is about."""
+    outcome = {"state": JobState.FAILED, "error": error[:1000], "finished_at": now}
+    job, _ = Job.objects.update_or_create(
+        advertiser=advertiser, kind=kind, key=key, defaults=outcome, create_defaults={**outcome, "started_at": now}
+    )
+    return job
+
+
+def mend_job(*, advertiser: Advertiser, kind: str, key: str, now: datetime) -> None:
+    """Write down that work which failed before is done now; work that never failed leaves no row."""
+    failed = Job.objects.filter(advertiser=advertiser, kind=kind, key=key, state=JobState.FAILED)
+    failed.update(state=JobState.DONE, error="", finished_at=now)
 
 
 def keep_document(*, advertiser: Advertiser, name: str, media_type: str, content: bytes, now: datetime) -> Document:

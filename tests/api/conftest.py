@@ -14,7 +14,7 @@ from django.test import Client
 
 from apps.core.actors import SYSTEM
 from apps.identity.models import Advertiser, Scope
-from apps.pipeline.services.closing import close_month, issue_invoices
+from apps.pipeline.services.closing import close_month, issue_invoices, render_missing
 from apps.pipeline.services.deciding import approve_conversions
 from apps.pipeline.services.settling import settle_waiting
 from tests.cast import (
@@ -72,7 +72,7 @@ def stranger() -> Caller:
     return Caller(None)
 
 
-def make_world(slug: str, sales: int, *, billed: bool = True) -> SimpleNamespace:
+def make_world(slug: str, sales: int, *, billed: bool = True, rendered: bool = True) -> SimpleNamespace:
     """Make an advertiser with that many campaigns' worth of partners, each with a sale of 1,000.00 that is billed."""
     advertiser: Advertiser = make_advertiser(slug)
     campaign = make_campaign(advertiser, slug=f"{slug}-shop")
@@ -93,4 +93,6 @@ def make_world(slug: str, sales: int, *, billed: bool = True) -> SimpleNamespace
         approve_conversions(advertiser=advertiser, conversion_ids=ids, actor=SYSTEM, now=SOLD_AT)
         close_month(advertiser=advertiser, month=date(2026, 2, 1), actor=SYSTEM, now=CLOSED_AT)
         issue_invoices(advertiser=advertiser, actor=SYSTEM, now=CLOSED_AT)
+        if rendered:
+            render_missing(advertiser=advertiser, now=CLOSED_AT)
     return SimpleNamespace(advertiser=advertiser, campaign=campaign, conversions=conversions)

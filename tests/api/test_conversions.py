@@ -216,3 +216,11 @@ def test_pdf_of_an_invoice_is_the_kept_document(caller):
     assert reply.headers["Content-Disposition"] == f'attachment; filename="{invoice.number}.pdf"'
     assert reply.content.startswith(b"%PDF-")
     assert hashlib.sha256(reply.content).hexdigest() == invoice.document.sha256
+
+
+def test_pdf_that_is_not_made_yet_is_asked_for_again(caller):
+    world = make_world("acme", 1, rendered=False)
+
+    reply = caller(world.advertiser).get(f"/invoices/{Invoice.objects.get().pk}/pdf/", accept="application/pdf")
+
+    assert code_of(reply) == (409, "document_not_ready")

@@ -12,7 +12,7 @@ from apps.commissions.models import Decision
 from apps.core.actors import SYSTEM
 from apps.identity.models import AdvertiserKey, Role
 from apps.invoices.models import Invoice
-from apps.pipeline.services.closing import close_month, issue_invoices
+from apps.pipeline.services.closing import close_month, issue_invoices, render_missing
 from apps.pipeline.services.deciding import approve_conversions
 from apps.pipeline.services.settling import settle_waiting
 from apps.statements.models import Statement
@@ -48,6 +48,7 @@ def make_scene() -> SimpleNamespace:
     closing = datetime(2026, 3, 2, 8, tzinfo=UTC)
     close_month(advertiser=acme.advertiser, month=date(2026, 2, 1), actor=SYSTEM, now=closing)
     issue_invoices(advertiser=acme.advertiser, actor=SYSTEM, now=closing)
+    render_missing(advertiser=acme.advertiser, now=closing)
     acme.open = sell(acme, at=NOON - timedelta(days=2), order_ref="OPEN-1")
     acme.coupon = make_coupon(acme.campaign, partner=acme.partners.blog)
     acme.refused = RejectedEvent.objects.create(

@@ -12,7 +12,7 @@ from apps.invoices.models import Invoice, Settlement
 from apps.invoices.services import settle_statement
 from apps.partners.models import Partnership, TaxProfile
 from apps.pipeline.books import check_books
-from apps.pipeline.services.closing import close_month, issue_invoices
+from apps.pipeline.services.closing import close_month, issue_invoices, render_missing
 from apps.pipeline.services.deciding import approve_conversions, reject_conversions
 from apps.pipeline.services.settling import settle_waiting
 from apps.statements.models import Statement, StatementLine
@@ -144,6 +144,7 @@ def test_an_issued_document_never_changes(acme):
     earn(acme, acme.enrollments.blog, 1_000_00)
     close(acme)
     [invoice] = issue(acme).issued
+    render_missing(now=CLOSING)
     for change in ({"gross_minor": 1}, {"number": "X"}, {"content": {}}, {"document": None}):
         with pytest.raises(DatabaseError), transaction.atomic():
             Invoice.objects.filter(pk=invoice.pk).update(**change)

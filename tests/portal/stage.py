@@ -71,8 +71,8 @@ def make_stage() -> SimpleNamespace:
     )
 
 
-def client_of(partner: Partner, email: str | None = None) -> Client:
+def client_of(partner: Partner) -> Client:
     """Return a browser in which a person of the partner is signed in."""
     client = Client()
-    client.force_login(make_partner_user(partner, email))
+    client.force_login(make_partner_user(partner))
     return client

@@ -11,7 +11,7 @@ from apps.invoices.models import Invoice
 from apps.ledger.selectors import balances_by_partner
 from apps.pipeline.books import check_books
 from apps.pipeline.receipts import explain_conversion, explain_to_partner
-from apps.pipeline.services.closing import close_month, issue_invoices, preview_month
+from apps.pipeline.services.closing import close_month, issue_invoices, preview_month, render_missing
 from apps.pipeline.services.deciding import approve_conversions
 from apps.pipeline.services.settling import settle_waiting
 from apps.statements.models import Statement
@@ -75,6 +75,7 @@ def test_a_click_walks_to_an_invoice():
     closing = datetime(2026, 4, 1, 8, tzinfo=UTC)
     close_month(advertiser=acme.advertiser, month=date(2026, 3, 1), actor=SYSTEM, now=closing)
     result = issue_invoices(advertiser=acme.advertiser, actor=SYSTEM, now=closing)
+    render_missing(advertiser=acme.advertiser, now=closing)
     [invoice] = result.issued
     invoice.refresh_from_db()
     assert (invoice.number, invoice.partner) == ("GS2026-00001", acme.partners.blog)

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
-from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers, viewsets
@@ -14,9 +13,14 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 
 from apps.api.fields import AmountField
+from apps.core.errors import Conflict
 from apps.identity.models import Scope
 from apps.invoices.models import Invoice
-from apps.invoices.services import render_document
+
+
+class DocumentNotReady(Conflict):
+    code = "document_not_ready"
+    message = "The PDF is being made: ask again in a moment."
 
 
 class InvoiceSerializer(serializers.ModelSerializer):
@@ -50,12 +54,14 @@ class InvoiceViewSet(viewsets.ReadOnlyModelViewSet):
 
     @extend_schema(
         summary="Download an invoice's PDF",
-        description="Scope: `finance:read`. The bytes never change.",
+        description="Scope: `finance:read`. The bytes never change. Right after the issue the PDF is still being "
+        "made: 409 `document_not_ready`.",
         responses={(200, "application/pdf"): OpenApiTypes.BINARY},
     )
     @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])
     def pdf(self, request: Request, pk: str | None = None) -> HttpResponse:
-        invoice = self.get_object()
-        document = render_document(invoice=invoice, now=timezone.now()).document
+        document = self.get_object().document
+        if document is None:
+            raise DocumentNotReady
         headers = {"Content-Disposition": f'attachment; filename="{document.name}"', "ETag": f'"{document.sha256}"'}
         return HttpResponse(bytes(document.content), content_type=document.media_type, headers=headers)

@@ -17,7 +17,7 @@ from apps.identity.models import Advertiser, User
 from apps.pipeline.demo.cast import PASSWORD, PLAYERS
 from apps.pipeline.demo.stage import SLUG, TEAM, Stage, links_of, set_stage
 from apps.pipeline.demo.stream import Journey, journeys_of_day, record_journeys
-from apps.pipeline.services.closing import close_month, issue_invoices
+from apps.pipeline.services.closing import close_month, issue_invoices, render_missing
 from apps.pipeline.services.deciding import approve_conversions, approve_matured, hold_conversions, reject_conversions
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.partitions import make_partitions
@@ -92,6 +92,7 @@ def _finish_month(stage: Stage, month: date, say: Say) -> None:
     approve_matured(advertiser=advertiser, now=now)
     close_month(advertiser=advertiser, month=month, actor=actor, now=now)
     result = issue_invoices(advertiser=advertiser, actor=actor, now=now)
+    render_missing(advertiser=advertiser, now=now)
     say(f"{month:%B %Y} closed, {len(result.issued)} invoices")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,10 +15,16 @@ from apps.identity.models import Advertiser
 from apps.invoices.models import Invoice
 from apps.invoices.selectors import unsettled_statements
 from apps.invoices.services import Settled, render_document, settle_statement
-from apps.records.services import record_act
+from apps.pipeline.bell import render_bell
+from apps.records.services import fail_job, mend_job, record_act
 from apps.statements.models import ClosedPeriod, Statement
 from apps.statements.selectors import StatementPreview, preview_statements
 from apps.statements.services import issue_statements
+
+logger = logging.getLogger(__name__)
+
+RENDERING = "render_invoice"
+"""The kind of the job that says why an invoice has no PDF yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,14 @@ class IssueResult:
     issued: tuple[Invoice, ...]
     without_document: int
     blocked: tuple[Settled, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RenderResult:
+    """How many PDFs were made, and how many could not be."""
+
+    rendered: int
+    failed: int
 
 
 def preview_month(*, advertiser: Advertiser, month: date) -> list[StatementPreview]:
@@ -58,9 +73,9 @@ def close_month(*, advertiser: Advertiser, month: date, actor: Actor, now: datet
 def issue_invoices(
     *, advertiser: Advertiser, actor: Actor, now: datetime, progress: Callable[[int, int], None] = lambda _d, _n: None
 ) -> IssueResult:
-    """Settle every payable statement that is not, each in its own short transaction, and render the PDFs.
+    """Settle every payable statement that is not, each in its own short transaction; the workers render the PDFs.
 
-    May run twice, at once, or after a crash: each statement is settled once, and a missing PDF is made.
+    May run twice, at once, or after a crash: each statement is settled once.
     """
     issued, blocked, without = [], [], 0
     statements = list(
@@ -77,9 +92,43 @@ def issue_invoices(
         else:
             issued.append(settled.invoice)
         progress(done, len(statements))
-    for invoice in Invoice.objects.for_advertiser(advertiser).filter(document__isnull=True).order_by("pk"):
-        render_document(invoice=invoice, now=now)
+    transaction.on_commit(render_bell.ring)
     return IssueResult(tuple(issued), without, tuple(blocked))
+
+
+def render_missing(*, now: datetime, advertiser: Advertiser | None = None) -> RenderResult:
+    """Render the PDFs of issued invoices that have none, each in its own transaction.
+
+    One that fails is logged, written down as a failed job and left to the next sweep; those after it are rendered.
+    """
+    missing = Invoice.objects.filter(document__isnull=True)
+    if advertiser is not None:
+        missing = missing.for_advertiser(advertiser)
+    outcomes = [_render(invoice_id, now) for invoice_id in list(missing.order_by("pk").values_list("pk", flat=True))]
+    return RenderResult(outcomes.count(True), outcomes.count(False))
+
+
+def rendering_key(invoice_id: int) -> str:
+    """Return what the job of rendering an invoice is called."""
+    return f"invoice:{invoice_id}"
+
+
+@transaction.atomic
+def _render(invoice_id: int, now: datetime) -> bool | None:
+    """Render one PDF under its invoice's lock; None where somebody else does or has done it."""
+    missing = Invoice.objects.filter(pk=invoice_id, document__isnull=True).select_related("advertiser")
+    invoice = missing.select_for_update(skip_locked=True, of=("self",)).first()
+    if invoice is None:
+        return None
+    job = {"advertiser": invoice.advertiser, "kind": RENDERING, "key": rendering_key(invoice.pk), "now": now}
+    try:
+        render_document(invoice=invoice, now=now)
+    except Exception as error:
+        logger.exception("the PDF of invoice %s could not be made", invoice.number)
+        fail_job(**job, error=f"{type(error).__name__}: {error}")
+        return False
+    mend_job(**job)
+    return True
 
 
 @transaction.atomic

@@ -17,7 +17,7 @@ from apps.pipeline.management.commands._arguments import (
     month_argument,
     named_advertiser,
 )
-from apps.pipeline.services.closing import close_month, issue_invoices
+from apps.pipeline.services.closing import close_month, issue_invoices, render_missing
 from apps.pipeline.services.deciding import approve_matured
 
 
@@ -48,11 +48,14 @@ class Command(BaseCommand):
             except Refusal as refusal:
                 raise CommandError(f"{month:%Y-%m}: {refusal.code}: {refusal.message}", returncode=2) from refusal
             result = issue_invoices(advertiser=advertiser, actor=SYSTEM, now=now)
+            rendered = render_missing(advertiser=advertiser, now=now)
             self.stdout.write(
                 f"{month:%Y-%m}: {approved} approved, {closed.statement_count} statements, "
                 f"{len(result.issued)} invoices, {result.without_document} settled without a document, "
                 f"{len(result.blocked)} waiting"
             )
+            if rendered.failed:
+                self.stderr.write(f"  {rendered.failed} PDFs could not be made; the log says why, a worker tries again")
             waiting = result.blocked
         for partner, blocked in sorted({(str(row.statement.partner), row.blocked) for row in waiting}, key=str):
             self.stdout.write(f"  {partner}: {blocked.code}: {blocked.message}")

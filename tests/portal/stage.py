@@ -71,8 +71,8 @@ def make_stage() -> SimpleNamespace:
     )
 
 
-def client_of(partner: Partner) -> Client:
+def client_of(partner: Partner, email: str | None = None) -> Client:
     """Return a browser in which a person of the partner is signed in."""
     client = Client()
-    client.force_login(make_partner_user(partner))
+    client.force_login(make_partner_user(partner, email))
     return client

@@ -160,6 +160,7 @@ CELERY_BEAT_SCHEDULE = {
     "approve-matured": {"task": "apps.pipeline.tasks.settle_approve_matured", "schedule": 900.0},
     "bill-documents": {"task": "apps.pipeline.tasks.bill_render_documents", "schedule": 120.0},
     "keep-partitions": {"task": "apps.pipeline.tasks.keep_partitions", "schedule": 6 * 3600.0},
+    "keep-rejected": {"task": "apps.pipeline.tasks.keep_rejected", "schedule": 3600.0},
 }
 if ENVIRONMENT == "demo":
     CELERY_BEAT_SCHEDULE["keep-demo-alive"] = {"task": "apps.pipeline.tasks.keep_demo_alive", "schedule": 45.0}

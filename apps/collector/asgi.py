@@ -5,19 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 
 from django.conf import settings
+from django.db import Error
 from django.utils import timezone
 
 from apps.collector.clicks import Clicks
 from apps.collector.conversions import Conversions
 from apps.collector.directory import Directory
+from apps.collector.floods import Flood
 from apps.collector.http import Answer, Receive, Request, Scope, Send, as_json, as_text, not_allowed
 from apps.collector.threads import DatabaseThreads
 from apps.tracking.intake import TouchWriter
+from apps.tracking.services import record_left_out
 
 logger = logging.getLogger(__name__)
+
+TELL_EVERY = 10.0
+PATIENCE = 2.0
 
 
 class Collector:
@@ -51,13 +58,18 @@ class Collector:
             if not self._open:
                 self.threads, self.writer = DatabaseThreads(), TouchWriter()
                 await self.writer.open()
-                self.clicks = Clicks(self.writer, Directory(self.threads), self.threads, self._clock)
-                self.conversions = Conversions(self.threads, self._clock)
+                self.flood = Flood(self._clock)
+                directory = Directory(self.threads)
+                self.clicks = Clicks(self.writer, directory, self.threads, self.flood, self._clock)
+                self.conversions = Conversions(self.threads, self.flood, self._clock)
+                self._telling = asyncio.create_task(self._tell_left_out())
                 self._open = True
 
     async def close(self) -> None:
         if self._open:
             self._open = False
+            self._telling.cancel()
+            await self._write_left_out(everything=True)
             await self.writer.close()
             await asyncio.to_thread(self.threads.close)
 
@@ -76,6 +88,19 @@ class Collector:
             return not_allowed("GET", "HEAD")
         well = await self.writer.answers()
         return as_json(200 if well else 503, {"ok": well, "database": "ok" if well else "away"})
+
+    async def _tell_left_out(self) -> None:
+        while True:
+            await asyncio.sleep(TELL_EVERY)
+            await self._write_left_out()
+
+    async def _write_left_out(self, *, everything: bool = False) -> None:
+        """Write down how many refused calls were not kept, a row per minute and campaign."""
+        for row in self.flood.take_left_out(everything=everything):
+            try:
+                await self.threads.run(PATIENCE, record_left_out, **asdict(row))
+            except (Error, TimeoutError) as error:
+                logger.error("%d refused calls were not kept, nor this number: %s", row.count, error)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:

@@ -48,10 +48,15 @@ class Clicks:
     """The redirect; `lost` counts clicks that could not be stored and so went on without a click id."""
 
     def __init__(
-        self, writer: TouchWriter, directory: Directory, threads: DatabaseThreads, clock: Callable[[], datetime]
+        self,
+        writer: TouchWriter,
+        directory: Directory,
+        threads: DatabaseThreads,
+        flood: Flood,
+        clock: Callable[[], datetime],
     ) -> None:
         self._writer, self._directory, self._threads, self._clock = writer, directory, threads, clock
-        self._flood = Flood()
+        self._flood = flood
         self.lost = 0
 
     async def answer(self, request: Request, code: str) -> Answer:
@@ -96,14 +101,15 @@ class Clicks:
     async def _report(
         self, request: Request, target: LinkTarget | None, refusal: Refusal, payload: Mapping[str, object]
     ) -> None:
-        if not self._flood.lets_in(request.source):
+        advertiser_id, campaign_id = (target.advertiser_id, target.campaign_id) if target else (None, None)
+        if not self._flood.lets_in(request.source, advertiser_id=advertiser_id, campaign_id=campaign_id):
             return
         try:
             await self._threads.run(
                 PATIENCE,
                 record_rejection,
-                advertiser=target.advertiser_id if target else None,
-                campaign=target.campaign_id if target else None,
+                advertiser=advertiser_id,
+                campaign=campaign_id,
                 door="click",
                 refusal=refusal,
                 payload=payload,

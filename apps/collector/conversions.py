@@ -43,16 +43,16 @@ STATUS = {PayloadTooLarge: 413, NotFound: 404, Conflict: 409, Invalid: 422}
 
 @dataclass(slots=True)
 class Call:
-    """What was sent: the parameters that are signed, and the fields that are read."""
+    """What was sent: the parameters that are signed, the fields that are read, and whether it was signed validly."""
 
     pairs: list[tuple[str, str]] = field(default_factory=list)
     fields: dict[str, object] = field(default_factory=dict)
+    is_vouched: bool = False
 
 
 class Conversions:
-    def __init__(self, threads: DatabaseThreads, clock: Callable[[], datetime]) -> None:
-        self._threads, self._clock = threads, clock
-        self._flood = Flood()
+    def __init__(self, threads: DatabaseThreads, flood: Flood, clock: Callable[[], datetime]) -> None:
+        self._threads, self._flood, self._clock = threads, flood, clock
 
     async def answer(self, request: Request, slug: str, receive: Receive) -> Answer:
         if request.method not in {"GET", "POST"}:
@@ -83,10 +83,13 @@ class Conversions:
                 raise UnknownCampaign
             return _store(campaign, call, now)
         except Refusal as refusal:
-            if campaign is not None or self._flood.lets_in(request.source):
+            advertiser_id, campaign_id = (campaign.advertiser_id, campaign.pk) if campaign else (None, None)
+            if call.is_vouched or self._flood.lets_in(
+                request.source, advertiser_id=advertiser_id, campaign_id=campaign_id
+            ):
                 record_rejection(
-                    advertiser=campaign.advertiser_id if campaign else None,
-                    campaign=campaign,
+                    advertiser=advertiser_id,
+                    campaign=campaign_id,
                     door="s2s",
                     refusal=refusal,
                     payload={"campaign": slug, **call.fields},
@@ -119,6 +122,7 @@ def _read(call: Call, request: Request, body: bytes | None) -> None:
 def _store(campaign: Campaign, call: Call, now: datetime) -> Answer:
     secrets = (campaign.secret, campaign.previous_secret)
     check_signature(call.pairs, secrets=secrets, required=campaign.signature_required, now=now)
+    call.is_vouched = any(name == "sig" for name, _ in call.pairs)
     fact = read_conversion(call.fields, terms=terms_of(campaign), now=now)
     received = receive_conversion(campaign=campaign, fact=fact, now=now)
     content: dict[str, object] = {"ok": True, "id": str(received.id), "status": received.status}

@@ -137,7 +137,9 @@ class RejectedEventAdmin(ReadOnlyAdmin):
         campaign_filter(),
         *moment_filters("at"),
     ]
-    intro = lazy("Calls that could not become a fact, kept with their code and payload. Nothing is lost silently.")
+    intro = lazy(
+        "Calls that could not become a fact, kept for 30 days with code and payload; of a flood the rest is counted."
+    )
     empty_title = lazy("No call was refused")
     empty_text = lazy("When the shop sends something that cannot be stored, it is listed here with its code.")
     empty_icon = "verified"

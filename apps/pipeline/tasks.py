@@ -12,6 +12,7 @@ from apps.pipeline.services.closing import render_missing
 from apps.pipeline.services.deciding import approve_matured
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.partitions import make_months_ahead
+from apps.tracking.services import forget_rejections
 
 
 @shared_task
@@ -37,6 +38,12 @@ def bill_render_documents() -> int:
 def keep_partitions() -> None:
     """Keep three months of touchpoint partitions ahead."""
     make_months_ahead(now=timezone.now())
+
+
+@shared_task
+def keep_rejected() -> int:
+    """Forget refused calls after 30 days."""
+    return forget_rejections(now=timezone.now())
 
 
 @shared_task

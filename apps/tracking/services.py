@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -18,6 +19,8 @@ from apps.tracking.rules.conversions import ConversionFact
 
 PAYLOAD_FIELDS = 60
 PAYLOAD_TEXT = 300
+PAYLOAD_BYTES = 4096
+REJECTIONS_KEPT = timedelta(days=30)
 PERSONAL = {"customer_id", "email", "email_sha256", "phone", "name", "address", "ip"}
 
 
@@ -116,13 +119,38 @@ def record_rejection(
     )
 
 
+def record_left_out(
+    *, advertiser_id: int | None, campaign_id: int | None, since: datetime, count: int
+) -> RejectedEvent:
+    """Keep how many refused calls of a minute were not kept, so that a flood hides nothing silently."""
+    return RejectedEvent.objects.create(
+        advertiser_id=advertiser_id,
+        campaign_id=campaign_id,
+        at=since,
+        door="flood",
+        code="left_out",
+        message=f"{count} more calls were refused in the minute from here on and are only counted.",
+        payload={"count": count},
+    )
+
+
+def forget_rejections(*, now: datetime) -> int:
+    """Delete the refused calls of more than 30 days ago; return how many."""
+    return RejectedEvent.objects.filter(at__lt=now - REJECTIONS_KEPT).delete()[0]
+
+
 def _presentable(payload: Mapping[str, object]) -> dict[str, object]:
+    """Return as many fields as 4 kB of JSON hold, each cut short; the last entry says how many more there were."""
     fields = list(payload.items())
-    shown = {
-        _storable(name[:80]): "…" if name.lower() in PERSONAL else _cut(value)
-        for name, value in fields[:PAYLOAD_FIELDS]
-    }
-    return shown if len(fields) <= PAYLOAD_FIELDS else {**shown, "…": f"{len(fields) - PAYLOAD_FIELDS} more"}
+    shown: dict[str, object] = {}
+    room = PAYLOAD_BYTES - 40
+    for name, value in fields[:PAYLOAD_FIELDS]:
+        key, text = _storable(name[:80]), "…" if name.lower() in PERSONAL else _cut(value)
+        room -= len(json.dumps({key: text}, ensure_ascii=False).encode())
+        if room < 0:
+            break
+        shown[key] = text
+    return shown if len(shown) == len(fields) else {**shown, "…": f"{len(fields) - len(shown)} more"}
 
 
 def _cut(value: object) -> object:

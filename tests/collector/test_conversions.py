@@ -8,7 +8,8 @@ import json
 import pytest
 from django.db import OperationalError
 
-from apps.collector import conversions
+from apps.campaigns.models import Campaign
+from apps.collector import conversions, floods
 from apps.core.ids import uuid7
 from apps.tracking.models import Conversion, ConversionLine, RejectedEvent, Touchpoint, Unsettled
 from apps.tracking.rules.clicks import sign_click
@@ -231,3 +232,57 @@ def test_database_that_is_away_is_said_to_be_so(host, cast, monkeypatch):
     reply = host.get(SHOP, SALE)
 
     assert (reply.status, reply.json["code"], reply.headers["retry-after"]) == (503, "unavailable", "5")
+
+
+BAD = {"order_ref": "A1", "amount": "x"}
+
+
+def signed(fields):
+    pairs = [*fields.items(), ("ts", STAMP)]
+    return [*pairs, ("sig", sign_call(pairs, Campaign.objects.get().secret))]
+
+
+def test_flood_of_unsigned_calls_is_kept_per_source_and_campaign_and_the_rest_counted(host, cast):
+    for number in range(150):
+        assert host.get(SHOP, BAD, source=f"192.0.2.{number % 8}").json["code"] == "invalid_amount"
+    assert events() == ["invalid_amount"] * 100
+
+    host.run(host.app.close())
+
+    left_out = RejectedEvent.objects.get(code="left_out")
+    assert (left_out.advertiser, left_out.campaign, left_out.at) == (cast.advertiser, cast.campaign, NOON)
+    assert left_out.payload == {"count": 50}
+    assert left_out.message.startswith("50 more calls were refused")
+
+
+def test_one_source_does_not_use_up_the_budget_of_the_others(host, cast):
+    for _ in range(30):
+        host.get(SHOP, BAD)
+    host.get(SHOP, BAD, source="192.0.2.2")
+
+    assert RejectedEvent.objects.count() == 21
+
+
+def test_signed_calls_are_always_kept(host, cast):
+    for _ in range(25):
+        host.get(SHOP, signed(BAD))
+    host.get(SHOP, [*BAD.items(), ("ts", STAMP), ("sig", "0" * 64)])
+
+    assert events() == ["invalid_amount"] * 25 + ["bad_signature"]
+
+
+def test_budget_begins_anew_every_minute(host, cast, monkeypatch):
+    for _ in range(25):
+        host.get(SHOP, BAD)
+    monkeypatch.setattr(floods, "MINUTE", 0)
+    host.get(SHOP, BAD)
+
+    assert RejectedEvent.objects.count() == 21
+
+
+def test_a_refused_call_is_kept_in_four_kilobytes(host, cast):
+    host.get(SHOP, {**BAD, **{f"f{number}": "ä" * 300 for number in range(50)}})
+
+    payload = RejectedEvent.objects.get().payload
+    assert len(json.dumps(payload, ensure_ascii=False).encode()) <= 4096
+    assert (payload["amount"], payload["…"]) == ("x", "44 more")

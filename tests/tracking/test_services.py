@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from apps.core.errors import Invalid
@@ -14,7 +15,13 @@ from apps.tracking.models import Conversion, ConversionLine, RejectedEvent, Unse
 from apps.tracking.rules.basket import LineFact
 from apps.tracking.rules.conversions import ConversionFact
 from apps.tracking.selectors import link_target
-from apps.tracking.services import OrderRefConflict, Recorded, record_conversion, record_rejection
+from apps.tracking.services import (
+    OrderRefConflict,
+    Recorded,
+    forget_rejections,
+    record_conversion,
+    record_rejection,
+)
 from tests.cast import NOON, join, make_advertiser, make_campaign, make_partner
 
 FACT = ConversionFact(
@@ -125,6 +132,15 @@ def test_refused_call_is_kept_cut_short_and_without_personal_data(campaign):
     assert event.payload["nul"] == "ab?"
     assert event.payload["list"] == "a, b"
     assert event.payload["…"] == "45 more"
+
+
+def test_refused_calls_are_forgotten_after_thirty_days(campaign):
+    for days in (31, 29, 0):
+        RejectedEvent.objects.create(at=NOON - timedelta(days=days), door="s2s", code=f"{days}", message="")
+
+    assert forget_rejections(now=NOON) == 1
+    assert sorted(RejectedEvent.objects.values_list("code", flat=True)) == ["0", "29"]
+    assert "apps.pipeline.tasks.keep_rejected" in {row["task"] for row in settings.CELERY_BEAT_SCHEDULE.values()}
 
 
 def test_link_leads_to_its_own_page_only_within_the_campaigns_hosts(campaign):

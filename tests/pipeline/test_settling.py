@@ -14,7 +14,7 @@ from apps.commissions.models import Commission, Decision, DecisionState, Receipt
 from apps.core.actors import SYSTEM
 from apps.partners.models import Partnership
 from apps.pipeline.services.deciding import approve_conversions, approve_matured
-from apps.pipeline.services.settling import PARKED_AFTER, settle_conversions, settle_waiting
+from apps.pipeline.services.settling import PARKED_AFTER, SettleResult, settle_conversions, settle_waiting
 from apps.tracking.models import Conversion, Unsettled
 from tests.cast import (
     NOON,
@@ -155,6 +155,20 @@ def test_a_late_click_replaces_the_result_of_a_pending_conversion(acme):
     Unsettled.objects.create(conversion=conversion, advertiser=acme.advertiser, marked_at=NOON)
     settle_waiting(now=NOON)
     assert earned() == {"blog": 800}
+
+
+def test_a_conversion_that_the_database_refuses_does_not_hold_up_the_others(acme):
+    make_plan(acme.campaign, [{"name": "all", "pay": {"percent": "1000"}}], starts_at=NOON - timedelta(days=60))
+    visitor = uuid4()
+    make_touch(acme.enrollments.blog, visitor=visitor)
+    good = [make_conversion(acme.campaign, visitor=visitor) for _ in range(3)]
+    bad = make_conversion(acme.campaign, 2**63 - 1, visitor=visitor)
+    ids = [good[0].pk, bad.pk, good[1].pk, good[2].pk]
+    assert settle_conversions(conversion_ids=ids, now=NOON) == SettleResult(settled=3, failed=1)
+    assert set(Receipt.objects.values_list("pk", flat=True)) == {row.pk for row in good}
+    waiting = Unsettled.objects.get()
+    assert (waiting.pk, waiting.attempts) == (bad.pk, 1)
+    assert "out of range" in waiting.last_error
 
 
 def test_a_decided_conversion_is_left_as_it_is(acme):

@@ -73,7 +73,7 @@ def basket(
             raise ValueError("a conversion has an amount or lines")
         return (Line("#1", amount + discount, amount),), ()
     gross = [item.quantity * item.unit_price for item in items]
-    spread = apportion(min(discount, sum(gross)), gross)
+    spread = apportion(min(discount, sum(gross)), gross) if discount else [0] * len(gross)
     lines = [
         Line(item.sku or f"#{place}", value, value - less, item.quantity, item.sku, item.category, item.shop_category)
         for place, (item, value, less) in enumerate(zip(items, gross, spread, strict=True), 1)

@@ -113,29 +113,30 @@ def settle_waiting(
 def _settle_or_split(ids: list[str], now: datetime) -> SettleResult:
     """Settle a batch in one transaction; what the database refuses is found by halving."""
     try:
-        batch = _settle_batch(ids, now)
+        settled, errors = _settle_batch(ids, now)
     except (DataError, IntegrityError) as error:
         if len(ids) == 1:
             _note_failures({ids[0]: f"{type(error).__name__}: {error}"}, now)
             return SettleResult(failed=1)
         middle = len(ids) // 2
         return _settle_or_split(ids[:middle], now) + _settle_or_split(ids[middle:], now)
-    _note_failures(batch.errors, now)
-    return SettleResult(len(batch.settled), len(batch.errors))
+    _note_failures(errors, now)
+    return SettleResult(settled, len(errors))
 
 
+@seldom_collecting()
 @transaction.atomic
-def _settle_batch(ids: list[str], now: datetime) -> Batch:
+def _settle_batch(ids: list[str], now: datetime) -> tuple[int, dict[str, str]]:
+    """Return how many were settled, and the errors of the others; the batch itself is gone before it is collected."""
     claimed = claim_conversions(ids)
     if not claimed:
-        return Batch()
+        return 0, {}
     states = lock_decisions([row.id for row in claimed])
-    with seldom_collecting():
-        batch = _work_out([row for row in claimed if states.get(row.id) not in FINAL])
-        _write(batch.settled, states, now)
+    batch = _work_out([row for row in claimed if states.get(row.id) not in FINAL])
+    _write(batch.settled, states, now)
     note_awaited_clicks([row.id for row in claimed if row.click_ids])
     take_off_work_list([row.id for row in claimed if row.id not in batch.errors])
-    return batch
+    return len(batch.settled), batch.errors
 
 
 def _work_out(conversions: Sequence[ConversionRow]) -> Batch:

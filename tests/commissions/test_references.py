@@ -1,0 +1,96 @@
+"""What a share and a commission refer to is there, and stays."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from uuid import uuid4
+
+import pytest
+from django.db import IntegrityError, connection, connections, transaction
+
+from apps.attribution.models import Share
+from apps.commissions.models import Commission
+from apps.core.ids import uuid7
+from apps.pipeline.services.settling import settle_waiting
+from tests.cast import NOON, make_cast, make_conversion, make_touch
+
+REMOVE = "DELETE FROM attribution_share WHERE id = %s"
+
+
+@pytest.fixture
+def acme():
+    cast = make_cast()
+    visitor = uuid4()
+    make_touch(cast.enrollments.blog, visitor=visitor)
+    make_conversion(cast.campaign, visitor=visitor)
+    settle_waiting(now=NOON)
+    return cast
+
+
+def copy_of(row, **changes):
+    """Return an unsaved copy of a row."""
+    fields = {field.attname: getattr(row, field.attname) for field in row._meta.fields if not field.primary_key}
+    return type(row)(**{**fields, **changes})
+
+
+@pytest.mark.django_db
+def test_a_share_is_of_a_conversion_that_is_there(acme):
+    with pytest.raises(IntegrityError, match="a share is of a conversion"), transaction.atomic():
+        copy_of(Share.objects.get(), conversion_id=uuid7(NOON)).save()
+    assert Share.objects.count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("astray", ["missing", "partner", "conversion"])
+def test_a_commission_is_of_a_share_of_its_conversion_and_partner(acme, astray):
+    changes = {
+        "missing": {"share_id": 0},
+        "partner": {"partner_id": acme.partners.coupons.pk},
+        "conversion": {"conversion_id": make_conversion(acme.campaign).pk},
+    }[astray]
+    with pytest.raises(IntegrityError, match="a commission is of a share"), transaction.atomic():
+        copy_of(Commission.objects.get(), kind="CORRECTION", **changes).save()
+    assert Commission.objects.count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", ["SALE", "CORRECTION"])
+def test_a_share_with_a_commission_stays(acme, kind):
+    if kind == "CORRECTION":
+        original = Commission.objects.get()
+        copy_of(original, kind=kind).save()
+        original.delete()
+    share_id = Share.objects.get().pk
+    refused = pytest.raises(IntegrityError, match="the share has a commission")
+    with refused, transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(REMOVE, [share_id])
+    assert Share.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_share_is_not_taken_from_under_a_commission_being_written(acme):
+    original, share_id = Commission.objects.get(), Share.objects.get().pk
+    Commission.objects.all().delete()
+    written, committed = Event(), Event()
+
+    def write():
+        with transaction.atomic():
+            copy_of(original).save()
+            written.set()
+            committed.wait(0.5)
+        connections.close_all()
+
+    def remove():
+        written.wait(5)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(REMOVE, [share_id])
+        finally:
+            committed.set()
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        writing, removing = pool.submit(write), pool.submit(remove)
+    writing.result()
+    with pytest.raises(IntegrityError, match="the share has a commission"):
+        removing.result()
+    assert Commission.objects.get().share_id == share_id

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from apps.campaigns.models import Campaign, Coupon
 from apps.commissions.models import CommissionPlan, CommissionRule, PlanAssignment, PlanVersion
@@ -105,6 +105,11 @@ class ForeignPlanTarget(Invalid):
     message = "This has no part in the campaign."
 
 
+class CampaignNeedsPlan(Conflict):
+    code = "campaign_needs_plan"
+    message = "The whole campaign always has a plan: let another take its place instead of ending it."
+
+
 class PlanPeriodEmpty(Invalid):
     code = "plan_period_empty"
     message = "The plan must end after it starts."
@@ -119,26 +124,31 @@ def assign_plan(
     ends_at: datetime | None,
     actor: Actor,
     now: datetime,
+    replace: bool = False,
 ) -> PlanAssignment:
     """Let a plan hold for an ad space, a partner, a group or a code (None: the whole campaign), end excluded.
 
-    The database refuses two plans for one thing at any instant. Raises PlanTargetTaken, ForeignPlanTarget,
-    PlanPeriodEmpty.
+    The database refuses two plans for one thing at any instant; with `replace` what holds there ends at `starts_at`,
+    and what was planned for later is taken away. Raises PlanTargetTaken, ForeignPlanTarget, PlanPeriodEmpty,
+    CampaignNeedsPlan.
     """
     if ends_at is not None and ends_at <= starts_at:
         raise PlanPeriodEmpty(path="ends_at")
+    if ends_at is not None and target is None:
+        raise CampaignNeedsPlan(path="ends_at")
     if not belongs(target, plan.campaign):
         raise ForeignPlanTarget(path="target")
     named = named_target(target)
     active = DateTimeTZRange(starts_at, ends_at)
+    if replace:
+        make_room(plan.campaign, named, active, actor, now)
     try:
         with transaction.atomic():
             assignment = PlanAssignment.objects.create(
                 advertiser=plan.advertiser, campaign=plan.campaign, plan=plan, active=active, **named
             )
     except IntegrityError:
-        whom = {name: named.get(name) for name in ("ad_space", "partner", "group", "coupon")}
-        held = PlanAssignment.objects.filter(campaign=plan.campaign, active__overlap=active, **whom).first()
+        held = assigned(plan.campaign, named, active).first()
         message = f"The plan {held.plan} holds there at that time; end it first." if held else None
         raise PlanTargetTaken(message, path="target") from None
     trace(assignment, "assign_plan", actor, now)
@@ -147,10 +157,34 @@ def assign_plan(
 
 @transaction.atomic
 def end_plan_assignment(*, assignment: PlanAssignment, ends_at: datetime, actor: Actor, now: datetime) -> None:
-    """End an assignment; one that has not begun is taken away. Raises PlanPeriodEmpty for an end in the past."""
+    """End an assignment; one that has not begun is taken away.
+
+    Raises PlanPeriodEmpty for an end in the past, CampaignNeedsPlan for that of the whole campaign.
+    """
     row = PlanAssignment.objects.select_for_update(of=("self",)).get(pk=assignment.pk)
+    if not any((row.ad_space_id, row.partner_id, row.group_id, row.coupon_id)):
+        raise CampaignNeedsPlan
     if ends_at < now or (row.active.upper and row.active.upper <= ends_at):
         raise PlanPeriodEmpty("An assignment ends now or later, before it would end by itself.", path="ends_at")
+    cut(row, ends_at, actor, now)
+
+
+def make_room(
+    campaign: Campaign, named: Mapping[str, Target], active: DateTimeTZRange, actor: Actor, now: datetime
+) -> None:
+    """End what holds for the same thing in a period at its beginning."""
+    for row in assigned(campaign, named, active).select_for_update(of=("self",)).order_by("pk"):
+        cut(row, active.lower, actor, now)
+
+
+def assigned(campaign: Campaign, named: Mapping[str, Target], active: DateTimeTZRange) -> QuerySet[PlanAssignment]:
+    """Return what is assigned to the same thing within a period."""
+    whom = {name: named.get(name) for name in ("ad_space", "partner", "group", "coupon")}
+    return PlanAssignment.objects.filter(campaign=campaign, active__overlap=active, **whom)
+
+
+def cut(row: PlanAssignment, ends_at: datetime, actor: Actor, now: datetime) -> None:
+    """End an assignment, or take it away where it would not have begun."""
     if row.active.lower and row.active.lower >= ends_at:
         trace(row, "take_plan_away", actor, now)
         row.delete()

@@ -20,11 +20,14 @@ from django.utils.translation import gettext_lazy as lazy
 from apps.campaigns.models import Campaign, Coupon, Enrollment, EnrollmentState, TrackingLink
 from apps.campaigns.services import end_enrollment, enroll_ad_space, make_link
 from apps.console.access import access_of, actor_of
-from apps.console.campaign_plan import plan_page, plan_version_page
+from apps.console.campaign_plan import plan_page
 from apps.console.campaign_policy import policy_page
 from apps.console.campaign_tabs import tabs
 from apps.console.campaign_tracking import secret_page, tracking_page
 from apps.console.forms import PlainForm
+from apps.console.plan_assignments import assign_page, unassign_page
+from apps.console.plan_editor import check_page, new_plan_page, plan_version_page
+from apps.console.policy_editor import policy_version_page
 from apps.console.ranges import range_of
 from apps.core.errors import Refusal
 from apps.insights.selectors import figures_by_partner
@@ -42,8 +45,13 @@ def urls(model_admin: Any) -> list:
 
     pages = [
         ("plan/", "plan", plan_page),
+        ("plan/add/", "new_plan", new_plan_page),
+        ("plan/check/", "check_plan", check_page),
         ("plan/<int:plan_id>/new/", "plan_version", plan_version_page),
+        ("plan/<int:plan_id>/assign/", "assign_plan", assign_page),
+        ("plan/assignments/<int:assignment_id>/end/", "unassign_plan", unassign_page),
         ("attribution/", "attribution", policy_page),
+        ("attribution/new/", "policy_version", policy_version_page),
         ("partners/", "partners", partners_page),
         ("partners/<int:enrollment_id>/end/", "end_enrollment", end_page),
         ("partners/<int:enrollment_id>/link/", "make_link", link_page),

@@ -238,6 +238,13 @@ def policy(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     return said
 
 
+def coupon_rule(policy: str, percent: Any) -> str:
+    """Return what a code changes, as a sentence."""
+    if policy == "SHARE":
+        return _("the owner of the code first gets %s %%, then its part of the rest") % f"{percent.normalize():f}"
+    return str(COUPONS[policy])
+
+
 def fault(code: str, message: str) -> str:
     """Return a refusal of a document in people's words."""
     return str(FAULTS.get(code, message))

@@ -6,6 +6,7 @@ import pytest
 
 from apps.commissions.models import CommissionPlan, PlanAssignment
 from apps.commissions.publishing import (
+    CampaignNeedsPlan,
     ForeignPlanTarget,
     PlanNameTaken,
     PlanPeriodEmpty,
@@ -38,8 +39,10 @@ def acme():
     return cast
 
 
-def assign(acme, target, starts_at=NOON, ends_at=None):
-    return assign_plan(plan=acme.generous, target=target, starts_at=starts_at, ends_at=ends_at, actor=SYSTEM, now=NOON)
+def assign(acme, target, starts_at=NOON, ends_at=None, **how):
+    return assign_plan(
+        plan=acme.generous, target=target, starts_at=starts_at, ends_at=ends_at, actor=SYSTEM, now=NOON, **how
+    )
 
 
 def keys_at(acme, moment):
@@ -69,23 +72,33 @@ def test_two_plans_for_one_thing_are_refused_by_name(acme):
     assert PlanAssignment.objects.filter(partner=acme.partners.blog).get() == first
 
 
-def test_the_whole_campaign_changes_its_plan_when_the_old_one_is_ended(acme):
+def test_the_whole_campaign_changes_its_plan_without_a_gap(acme):
     standard = PlanAssignment.objects.get(plan__name="Standard")
-    end_plan_assignment(assignment=standard, ends_at=NOON + DAY, actor=SYSTEM, now=NOON)
-    assign(acme, None, NOON + DAY)
+    with pytest.raises(CampaignNeedsPlan):
+        end_plan_assignment(assignment=standard, ends_at=NOON + DAY, actor=SYSTEM, now=NOON)
+    with pytest.raises(CampaignNeedsPlan):
+        assign(acme, None, NOON + DAY, NOON + 2 * DAY, replace=True)
+    assign(acme, None, NOON + DAY, replace=True)
     assert plan_versions_at(acme.campaign, NOON)["default"].plan.name == "Standard"
     assert plan_versions_at(acme.campaign, NOON + DAY)["default"].plan.name == "Generous"
+
+    acme.generous = standard.plan
+    assign(acme, None, NOON + DAY, replace=True)
+    assert plan_versions_at(acme.campaign, NOON + DAY)["default"].plan.name == "Standard"
 
 
 def test_what_has_not_begun_is_taken_away_and_what_is_past_stays(acme):
     planned = assign(acme, acme.partners.blog, NOON + DAY)
     end_plan_assignment(assignment=planned, ends_at=NOON, actor=SYSTEM, now=NOON)
     assert not PlanAssignment.objects.filter(partner=acme.partners.blog).exists()
-    standard = PlanAssignment.objects.get(plan__name="Standard")
+    current = assign(acme, acme.partners.blog, NOON - DAY)
     with pytest.raises(PlanPeriodEmpty):
-        end_plan_assignment(assignment=standard, ends_at=NOON - DAY, actor=SYSTEM, now=NOON)
-    standard.refresh_from_db()
-    assert standard.active.upper is None
+        end_plan_assignment(assignment=current, ends_at=NOON - DAY / 2, actor=SYSTEM, now=NOON)
+    current.refresh_from_db()
+    assert current.active.upper is None
+    end_plan_assignment(assignment=current, ends_at=NOON, actor=SYSTEM, now=NOON)
+    current.refresh_from_db()
+    assert current.active.upper == NOON
 
 
 def test_what_has_no_part_in_the_campaign_is_refused(acme):

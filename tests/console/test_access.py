@@ -35,7 +35,7 @@ LISTS = [
     "identity_legalentity",
     "records_auditentry",
 ]
-PAGES = ["index", "closing", "book", "tracking"]
+PAGES = ["index", "closing", "book", "tracking", "bench"]
 
 
 def lists() -> list[str]:
@@ -48,6 +48,10 @@ def details(acme) -> list[str]:
         ("campaigns_campaign_change", acme.campaign.pk),
         ("campaigns_campaign_plan", acme.campaign.pk),
         ("campaigns_campaign_attribution", acme.campaign.pk),
+        ("campaigns_campaign_new_plan", acme.campaign.pk),
+        ("campaigns_campaign_policy_version", acme.campaign.pk),
+        ("bench_document", acme.paid.pk),
+        ("campaigns_coupon_rule", acme.coupon.pk),
         ("campaigns_campaign_partners", acme.campaign.pk),
         ("campaigns_campaign_coupons", acme.campaign.pk),
         ("campaigns_campaign_tracking", acme.campaign.pk),
@@ -65,8 +69,11 @@ def details(acme) -> list[str]:
         ("identity_legalentity_change", acme.advertiser.legal_entities.get().pk),
         ("identity_membership_change", acme.advertiser.memberships.get().pk),
     ]
-    plan = [reverse("admin:campaigns_campaign_plan_version", args=[acme.campaign.pk, acme.plan.plan_id])]
-    return [reverse(f"admin:{name}", args=[pk]) for name, pk in named] + plan
+    plan = [acme.campaign.pk, acme.plan.plan_id]
+    of_plan = [reverse(f"admin:campaigns_campaign_{name}", args=plan) for name in ("plan_version", "assign_plan")]
+    bench = reverse("admin:bench")
+    started = [f"{bench}?campaign={acme.campaign.pk}", f"{bench}?conversion={acme.paid.pk}"]
+    return [reverse(f"admin:{name}", args=[pk]) for name, pk in named] + of_plan + started
 
 
 def test_strangers_are_sent_to_the_login_and_owners_are_let_in():
@@ -121,7 +128,7 @@ def test_only_managers_decide_and_change(role):
     refused = [
         (reverse("admin:campaigns_campaign_add"), {}),
         (reverse("admin:campaigns_campaign_partners", args=[acme.campaign.pk]), {"ad_space": 1}),
-        (reverse("admin:campaigns_campaign_attribution", args=[acme.campaign.pk]), {"model": "LINEAR"}),
+        (reverse("admin:campaigns_campaign_policy_version", args=[acme.campaign.pk]), {"document": "{}"}),
         (reverse("admin:campaigns_campaign_secret", args=[acme.campaign.pk]), {}),
         (reverse("admin:tracking_conversion_decide", args=[acme.open.pk]), {"verb": "approve"}),
         (reverse("admin:partners_partnership_move", args=[partnership.pk, "block"]), {"reason": "no"}),

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Max, Min
 from django.utils import translation
 from django.utils.dates import MONTHS
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 
 from apps.campaigns.models import Campaign
 from apps.core.periods import day_of, month_end
@@ -96,13 +97,14 @@ def _draft(
         return treatment
     language = document_language(payee)
     lines = _invoice_lines(covered, language)
+    first, last = _supply_days(covered)
     profile = getattr(partner, "payout_profile", None)
     return InvoiceContent(
         kind=InvoiceKind.SELF_BILLED,
         number="DRAFT",
         issued_on=issued_on,
-        supply_from=min(row.period.lower for row in covered),
-        supply_to=last_on,
+        supply_from=first,
+        supply_to=last,
         currency=statement.currency,
         issuer=payer,
         recipient=payee,
@@ -132,6 +134,20 @@ def statement_reference(statement: Statement) -> str:
     return f"{statement.period.lower:%Y-%m}/{statement.place}"
 
 
+def _supply_days(covered: Sequence[Statement]) -> tuple[date, date]:
+    """Return the first and last day of the conversions that the statements list: when the service was rendered.
+
+    Statements without any stand for their own period.
+    """
+    days = StatementLine.objects.filter(statement__in=covered).aggregate(
+        first=Min("occurred_at"), last=Max("occurred_at")
+    )
+    if days["first"] is None:
+        return min(row.period.lower for row in covered), max(row.period.upper for row in covered) - timedelta(days=1)
+    zone = covered[0].advertiser.zone
+    return day_of(days["first"], zone), day_of(days["last"], zone)
+
+
 def _invoice_lines(covered: Sequence[Statement], language: str) -> tuple[InvoiceLine, ...]:
     """Return a line per campaign and month of the conversions; they add up to what the statements earned."""
     sums: dict[tuple[int | None, int, int], list[int]] = defaultdict(lambda: [0, 0])
@@ -147,8 +163,7 @@ def _invoice_lines(covered: Sequence[Statement], language: str) -> tuple[Invoice
         return tuple(
             InvoiceLine(
                 text=gettext("Commissions: %(campaign)s") % {"campaign": names.get(campaign_id, "")},
-                detail=f"{MONTHS[month]} {year}, "
-                + ngettext("%(count)d conversion", "%(count)d conversions", count) % {"count": count},
+                detail=f"{MONTHS[month]} {year}",
                 quantity=count,
                 net_minor=net,
             )

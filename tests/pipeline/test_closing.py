@@ -247,3 +247,17 @@ def test_runs_at_once_settle_several_statements_of_a_partner_once():
         list(pool.map(work, range(4)))
     assert Settlement.objects.count() == 6
     assert check_books() == []
+
+
+def test_an_invoice_names_the_months_and_days_of_its_conversions(acme):
+    for amount_minor, at in (
+        (1_000_00, datetime(2026, 1, 31, 22, 59, tzinfo=UTC)),
+        (500_00, datetime(2026, 1, 31, 23, 0, tzinfo=UTC)),  # a minute later it is February in Berlin
+        (500_00, datetime(2026, 2, 10, 12, tzinfo=UTC)),
+    ):
+        earn(acme, acme.enrollments.blog, amount_minor, at)
+    close(acme, MARCH, datetime(2026, 4, 1, tzinfo=UTC))
+    issue(acme, datetime(2026, 4, 1, tzinfo=UTC))
+    content = Invoice.objects.get().content
+    assert [(row["detail"], row["quantity"]) for row in content["lines"]] == [("January 2026", 1), ("February 2026", 2)]
+    assert (content["supply_from"], content["supply_to"]) == ("2026-01-31", "2026-02-10")

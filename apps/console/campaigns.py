@@ -167,7 +167,7 @@ class CampaignAdmin(ConsoleAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
     ) -> HttpResponse:
-        context = {**tabs(object_id, "change"), **(extra_context or {})}
+        context = {**tabs(self.row(request, object_id).pk, "change"), **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
 
     def get_urls(self) -> list:

@@ -251,7 +251,10 @@ class CommissionKind(models.TextChoices):
 
 
 class Commission(models.Model):
-    """What a partner earns from a conversion, in minor units; signed, corrections link to their original."""
+    """What a partner earns from a conversion, in minor units; signed, corrections link to their original.
+
+    `reason` and `recorded_at` are a correction's own: why and when it was added.
+    """
 
     # As with shares: the share is checked by the database once a statement, what follows from it by check_books (D8).
     advertiser = models.ForeignKey(
@@ -282,6 +285,8 @@ class Commission(models.Model):
         "self", on_delete=models.PROTECT, null=True, related_name="corrections", db_index=False
     )
     occurred_at = models.DateTimeField(_("conversion happened"))
+    reason = models.CharField(_("reason"), max_length=20, blank=True, db_default="")
+    recorded_at = models.DateTimeField(_("recorded"), null=True)
 
     class Meta:
         verbose_name = _("commission")

@@ -108,7 +108,7 @@ class UnstatedPosting(models.Model):
     signed_minor = models.BigIntegerField()
 
     class Meta:
-        indexes = [models.Index(fields=["advertiser", "due_on", "partner"], name="unstated_by_due_day")]
+        indexes = [models.Index(fields=["advertiser", "partner", "currency", "due_on"], name="unstated_of_partner")]
 
     def __str__(self) -> str:
         return f"{self.posting_id} due {self.due_on}"

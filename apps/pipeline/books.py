@@ -49,9 +49,22 @@ CHECKS = [
         "I1",
         "attributed revenue adds up to the conversion's amount",
         """
-        SELECT c.advertiser_id, 'conversion ' || c.id, sum(s.revenue_minor), c.amount_minor
+        SELECT c.advertiser_id, 'conversion ' || c.id, sum(s.revenue_minor),
+            coalesce((a.content ->> 'amount_minor')::bigint, c.amount_minor)
         FROM tracking_conversion c JOIN attribution_share s ON s.conversion_id = c.id
-        GROUP BY c.id HAVING sum(s.revenue_minor) <> c.amount_minor
+        JOIN commissions_receipt r ON r.conversion_id = c.id
+        LEFT JOIN tracking_amendment a
+            ON a.conversion_id = c.id AND a.sequence = (r.body ->> 'amendment')::int
+        GROUP BY c.id, a.id
+        HAVING sum(s.revenue_minor) <> coalesce((a.content ->> 'amount_minor')::bigint, c.amount_minor)
+        """,
+    ),
+    Check(
+        "I1",
+        "corrections take no more than a partner had of the conversion",
+        """
+        SELECT min(advertiser_id), 'conversion ' || conversion_id || ' partner ' || partner_id, sum(amount_minor), 0
+        FROM commissions_commission GROUP BY conversion_id, partner_id HAVING sum(amount_minor) < 0
         """,
     ),
     Check(

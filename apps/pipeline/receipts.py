@@ -6,15 +6,14 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from apps.commissions.models import PlanVersion, Receipt
-from apps.commissions.rules import Plan
+from apps.commissions.models import Commission, CommissionKind, Receipt
 from apps.core.errors import NotFound
+from apps.core.money import Money
 from apps.journeys.selectors import Candidate, candidates_by_id
 from apps.partners.models import Partner
 from apps.pipeline.rules import canonical_bytes, render
-from apps.pipeline.selectors import parsed_plan
-from apps.pipeline.services.settling import order_of
-from apps.tracking.facts import conversions_by_id, lines_of
+from apps.pipeline.services.correcting import stored_order, stored_plans
+from apps.tracking.facts import conversions_by_id
 
 
 class NotSettled(NotFound):
@@ -26,8 +25,8 @@ def explain_conversion(conversion_id: UUID) -> dict[str, Any]:
     """Return the long receipt in the test bench's format, with the facts a page shows beside it.
 
     On top of the format: `conversion`, `policy_version`, `plan_versions` (ids), `hash`, `verified` (whether rendering
-    it again gave the stored hash), and with each touch its `kind`, `at`, `channel` and `partner` (absent where the
-    touch is no longer kept). Raises NotSettled.
+    it again gave the stored hash), `corrections` (signed, with reason and moment), and with each touch its `kind`,
+    `at`, `channel` and `partner` (absent where the touch is no longer kept). Raises NotSettled.
     """
     receipt = Receipt.objects.select_related("conversion__advertiser").filter(pk=conversion_id).first()
     if receipt is None:
@@ -47,16 +46,30 @@ def explain_conversion(conversion_id: UUID) -> dict[str, Any]:
         "plan_versions": receipt.body["plans"],
         "hash": receipt.sha256,
         "verified": verified,
+        "corrections": corrections_of(receipt),
     }
+
+
+def corrections_of(receipt: Receipt) -> list[dict[str, Any]]:
+    """Return what was added to or taken from a conversion's commissions since, in the order it was recorded."""
+    rows = Commission.objects.filter(conversion=receipt.pk).exclude(kind=CommissionKind.SALE)
+    return [
+        {
+            "partner": row.partner.slug,
+            "amount": str(Money(row.amount_minor, row.currency)),
+            "reason": row.reason,
+            "at": row.recorded_at.isoformat().replace("+00:00", "Z") if row.recorded_at else None,
+        }
+        for row in rows.select_related("partner").order_by("pk")
+    ]
 
 
 def rendered(receipt: Receipt) -> tuple[dict[str, Any], bool]:
     """Return the long form of a stored receipt, and whether its bytes have the hash written at settlement."""
     conversion = receipt.conversion
-    versions = PlanVersion.objects.prefetch_related("rules").in_bulk(set(receipt.body["plans"].values()))
-    plans: dict[Any, Plan] = {key: parsed_plan(versions[pk], key) for key, pk in receipt.body["plans"].items()}
     [row] = conversions_by_id([conversion.pk])
-    order = order_of(row, lines_of([row.id]).get(row.id, ()), conversion.advertiser.zone)
+    order = stored_order(row, receipt, conversion.advertiser.zone)
+    plans = stored_plans(receipt)
     long = render(receipt.body, order, plans, receipt.currency)
     return long, sha256(canonical_bytes(long)).hexdigest() == receipt.sha256
 
@@ -100,4 +113,5 @@ def explain_to_partner(*, conversion_id: UUID, partner: Partner) -> dict[str, An
         "others": len(long["shares"]) - 1,
         "hash": long["hash"],
         "verified": long["verified"],
+        "corrections": [row for row in long["corrections"] if row["partner"] == partner.slug],
     }

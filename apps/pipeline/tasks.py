@@ -13,11 +13,13 @@ from apps.pipeline.services.deciding import approve_matured
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.partitions import make_months_ahead
 from apps.tracking.services import forget_rejections
+from apps.tracking.waking import wake_awaited
 
 
 @shared_task
 def settle_unsettled() -> int:
     """Settle whatever waits; rung by each new fact, and every 30 seconds for what the bell missed."""
+    wake_awaited(now=timezone.now())
     return settle_waiting(now=timezone.now(), limit=20_000).settled
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -111,13 +112,14 @@ def refunds_of(ids: Sequence[UUID | str]) -> dict[str, list[RefundRow]]:
     """Return the refunds of conversions, in the order they happened; those without refunds are missing."""
     found: dict[str, list[RefundRow]] = {}
     for row in read_rows(REFUNDS, [array_of(ids)]):
-        found.setdefault(row[0], []).append(RefundRow._make(row))
+        refund = RefundRow._make(row)
+        found.setdefault(row[0], []).append(refund._replace(lines=json.loads(row[4])))  # the driver leaves JSON as text
     return found
 
 
 def amendments_of(ids: Sequence[UUID | str]) -> dict[str, tuple[int, dict[str, object]]]:
     """Return the last amendment of conversions by its sequence: (sequence, content); most have none."""
-    return {row[0]: (row[1], row[2]) for row in read_rows(AMENDMENTS, [array_of(ids)])}
+    return {row[0]: (row[1], json.loads(row[2])) for row in read_rows(AMENDMENTS, [array_of(ids)])}
 
 
 def amended(

@@ -10,7 +10,7 @@ from django.db import connection
 
 from apps.core.actors import SYSTEM
 from apps.pipeline.books import check_books
-from apps.pipeline.services.closing import close_month, issue_invoices
+from apps.pipeline.services.closing import close_month, issue_invoices, render_missing
 from apps.pipeline.services.deciding import approve_conversions
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.models import Unsettled
@@ -86,6 +86,7 @@ def books():
     approve_conversions(advertiser=acme.advertiser, conversion_ids=ids, actor=SYSTEM, now=SOLD + timedelta(days=5))
     close_month(advertiser=acme.advertiser, month=date(2026, 2, 1), actor=SYSTEM, now=CLOSED)
     assert len(issue_invoices(advertiser=acme.advertiser, actor=SYSTEM, now=CLOSED).issued) == 2
+    render_missing(now=CLOSED)
     return acme
 
 

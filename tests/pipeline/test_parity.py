@@ -19,7 +19,7 @@ from tests.cast import NOON, make_cast, make_conversion, make_coupon, make_plan,
 
 pytestmark = pytest.mark.django_db
 NAMES = ("blog", "comparison", "coupons", "cashback")
-BESIDE = {"conversion", "policy_version", "plan_versions", "hash", "verified"}
+BESIDE = {"conversion", "policy_version", "plan_versions", "hash", "verified", "corrections"}
 numbers = count(1)
 
 policies = st.fixed_dictionaries(

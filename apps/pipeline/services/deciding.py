@@ -11,7 +11,6 @@ from django.db import transaction
 
 from apps.commissions.models import (
     Commission,
-    CommissionKind,
     ConversionAlreadyDecided,
     Decision,
     DecisionState,
@@ -175,9 +174,7 @@ def _post(advertiser: Advertiser, rows: Sequence[Decision], state: DecisionState
         concerned = {row.conversion_id: row for row in rows if row.conversion_id in taken_back}
     if not concerned:
         return
-    commissions = Commission.objects.filter(
-        conversion_id__in=list(concerned), kind=CommissionKind.SALE, payable=True
-    ).exclude(amount_minor=0)
+    commissions = Commission.objects.filter(conversion_id__in=list(concerned), payable=True).exclude(amount_minor=0)
     reverse = state == DecisionState.REJECTED
     post_entries(
         advertiser=advertiser,

@@ -11,15 +11,14 @@ from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.db import DataError, IntegrityError, transaction
 from django.db.models import F
 
-from apps.attribution.rules import Sale, code_key
+from apps.attribution.rules import Sale
 from apps.attribution.writing import ShareRow, forget_shares, write_shares
 from apps.commissions.models import DecisionState
-from apps.commissions.rules import Item, Order, Plan, Rating, basket
+from apps.commissions.rules import Plan, Rating
 from apps.commissions.rules.deadlines import LATE, deadlines
 from apps.commissions.writing import (
     CommissionRow,
@@ -35,9 +34,19 @@ from apps.commissions.writing import (
 from apps.core.collecting import seldom_collecting
 from apps.core.periods import day_of
 from apps.journeys.selectors import Candidate, gather_candidates
+from apps.pipeline.orders import order_of
 from apps.pipeline.rules import Case, Decided, compact, decide, seal
 from apps.pipeline.selectors import CampaignSettings, load_settings
-from apps.tracking.facts import ConversionRow, LineRow, claim_conversions, lines_of, take_off_work_list
+from apps.pipeline.services.correcting import correct_conversions
+from apps.tracking.facts import (
+    ConversionRow,
+    LineRow,
+    amended,
+    amendments_of,
+    claim_conversions,
+    lines_of,
+    take_off_work_list,
+)
 from apps.tracking.models import Unsettled
 from apps.tracking.waking import note_awaited_clicks
 
@@ -134,6 +143,7 @@ def _settle_batch(ids: list[str], now: datetime) -> tuple[int, dict[str, str]]:
     states = lock_decisions([row.id for row in claimed])
     batch = _work_out([row for row in claimed if states.get(row.id) not in FINAL])
     _write(batch.settled, states, now)
+    batch.errors |= correct_conversions([row for row in claimed if row.id not in batch.errors], now)
     note_awaited_clicks([row.id for row in claimed if row.click_ids])
     take_off_work_list([row.id for row in claimed if row.id not in batch.errors])
     return len(batch.settled), batch.errors
@@ -142,44 +152,33 @@ def _settle_batch(ids: list[str], now: datetime) -> tuple[int, dict[str, str]]:
 def _work_out(conversions: Sequence[ConversionRow]) -> Batch:
     """Gather the journeys, attribute, award: what each conversion comes to. Nothing is written."""
     batch = Batch()
-    lines = lines_of([row.id for row in conversions])
+    ids = [row.id for row in conversions]
+    lines, amendments = lines_of(ids), amendments_of(ids)
     settings = load_settings({row.campaign_id for row in conversions})
     journeys = gather_candidates(conversions)
     for row, journey in zip(conversions, journeys, strict=True):
         try:
-            facts = settings[row.campaign_id]
-            batch.settled.append(settle_one(row, lines.get(row.id, ()), journey, facts))
+            facts, sold = settings[row.campaign_id], lines.get(row.id, ())
+            sequence, content = amendments.get(row.id, (0, {}))
+            told, sold = amended(row, sold, content) if sequence else (row, sold)
+            batch.settled.append(settle_one(told, sold, journey, facts, amendment=sequence))
         except Exception as error:
             logger.exception("conversion %s cannot be settled", row.id)
             batch.errors[row.id] = f"{getattr(error, 'code', type(error).__name__)}: {error}"
     return batch
 
 
-def order_of(conversion: ConversionRow, lines_sold: Sequence[LineRow], zone: ZoneInfo) -> Order:
-    """Return a conversion as rating sees it; its day is the one in the advertiser's zone."""
-    items = [
-        Item(row.unit_price_minor, row.quantity, row.sku or None, row.category, row.shop_category or None)
-        for row in lines_sold
-    ]
-    lines, flags = basket(conversion.amount_minor, conversion.discount_minor, items)
-    return Order(
-        net=sum(line.net for line in lines),
-        lines=lines,
-        goal=conversion.goal,
-        new_customer=conversion.new_customer,
-        country=conversion.country or None,
-        device=conversion.device or None,
-        coupons=frozenset(code_key(code) for code in conversion.coupons),
-        on=day_of(conversion.occurred_at, zone),
-        flags=flags,
-    )
-
-
 def settle_one(
-    conversion: ConversionRow, lines: Sequence[LineRow], candidates: Sequence[Candidate], settings: CampaignSettings
+    conversion: ConversionRow,
+    lines: Sequence[LineRow],
+    candidates: Sequence[Candidate],
+    settings: CampaignSettings,
+    *,
+    amendment: int = 0,
 ) -> Settled:
     """Return what one conversion comes to, by the versions that hold at its time.
 
+    `amendment` is the sequence of the amendment that `conversion` and `lines` follow, 0 for none.
     Raises NoPolicy, NoPlanYet, ForeignAmounts.
     """
     version, policy = settings.policy_at(conversion.occurred_at)
@@ -198,6 +197,8 @@ def settle_one(
     decided = decide(case)
     body = seal(compact(decided.attribution, decided.rating, order, version.pk), order, case.plans, case.currency)
     body["plans"] = {key: plans.version_ids[key] for key in {str(award.plan.key) for award in decided.rating.awards}}
+    if amendment:
+        body["amendment"] = amendment
     return Settled(
         conversion_id=conversion.id,
         shares=share_rows(conversion, decided, version.pk, settings),

@@ -1,0 +1,196 @@
+"""Correct by adding: what refunds and amendments change stands as signed rows beside the original."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+
+from apps.attribution.rules import Attribution, Sale, attribute
+from apps.commissions.models import Commission, CommissionKind, Decision, DecisionState, PlanVersion, Receipt
+from apps.commissions.rules import Order, Plan, rate
+from apps.core.errors import Conflict, Refusal
+from apps.core.periods import day_of
+from apps.journeys.selectors import candidates_by_id
+from apps.ledger.services import commission_entry, post_entries
+from apps.pipeline.orders import order_of
+from apps.pipeline.rules.reductions import LINES, RefundFact, amounts_after
+from apps.pipeline.selectors import CampaignSettings, load_settings, parsed_plan, parsed_policy
+from apps.tracking.facts import ConversionRow, RefundRow, amended, amendments_of, lines_of, refunds_of
+
+AMENDED = "amended"
+# Reasons that the rules find themselves; any other was found by the caller, from facts of that day.
+OF_THE_RULES = frozenset(
+    "after_conversion outside_window after_freeze soft_click unpaid_channel adjustment goal too_many repeat".split()
+)
+
+
+class JourneyGone(Conflict):
+    code = "journey_gone"
+    message = "Touches of the journey are no longer kept, so that its lines cannot be rated again."
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What changes a conversion after it was settled: its refunds, and an amendment newer than its receipt."""
+
+    row: ConversionRow
+    refunds: Sequence[RefundRow]
+    amendment: Mapping[str, object] | None
+
+
+def correct_conversions(rows: Sequence[ConversionRow], now: datetime) -> dict[str, str]:
+    """Add what refunds and amendments take or give; return the errors of those that could not be corrected, by id.
+
+    The target of each partner is a function of the set of facts, so that asking again adds nothing. Rejected
+    conversions owe nothing and are left alone; of approved ones the difference is posted, due on the lock day or today.
+    The caller holds the conversions' work-list rows and decisions.
+    """
+    ids = [row.id for row in rows]
+    refunds, amendments = refunds_of(ids), amendments_of(ids)
+    touched = [row for row in rows if row.id in refunds or row.id in amendments]
+    if not touched:
+        return {}
+    receipts = {
+        str(receipt.pk): receipt
+        for receipt in Receipt.objects.filter(pk__in=[row.id for row in touched]).select_related("policy_version")
+    }
+    decisions = {str(row.pk): row for row in Decision.objects.filter(pk__in=list(receipts))}
+    settings = load_settings({row.campaign_id for row in touched})
+    errors: dict[str, str] = {}
+    for row in touched:
+        receipt = receipts.get(row.id)
+        if receipt is None or decisions[row.id].state == DecisionState.REJECTED:
+            continue
+        sequence, content = amendments.get(row.id, (0, {}))
+        newer = content if sequence > receipt.body.get("amendment", 0) else None
+        change = Change(row, refunds.get(row.id, ()), newer)
+        try:
+            _correct(change, receipt, decisions[row.id], settings[row.campaign_id], now)
+        except Refusal as refusal:
+            errors[row.id] = f"{refusal.code}: {refusal.message}"
+    return errors
+
+
+@transaction.atomic
+def _correct(change: Change, receipt: Receipt, decision: Decision, settings: CampaignSettings, now: datetime) -> None:
+    targets = target_amounts(change, receipt, settings)
+    booked: dict[str, int] = defaultdict(int)
+    originals: dict[str, Commission] = {}
+    for commission in Commission.objects.filter(conversion=change.row.id).select_related("partner").order_by("pk"):
+        booked[commission.partner.slug] += commission.amount_minor
+        if commission.kind == CommissionKind.SALE:
+            originals[commission.partner.slug] = commission
+    reason = change.refunds[-1].reason if change.refunds else AMENDED
+    rows = Commission.objects.bulk_create(
+        Commission(
+            advertiser_id=original.advertiser_id,
+            conversion_id=original.conversion_id,
+            campaign_id=original.campaign_id,
+            partner_id=original.partner_id,
+            kind=CommissionKind.CORRECTION,
+            amount_minor=targets[slug] - booked[slug],
+            currency=original.currency,
+            plan_version_id=original.plan_version_id,
+            rule_name=original.rule_name,
+            payable=original.payable,
+            payable_reason=original.payable_reason,
+            corrects=original,
+            occurred_at=original.occurred_at,
+            reason=reason,
+            recorded_at=now,
+        )
+        for slug, original in originals.items()
+        if targets[slug] != booked[slug]
+    )
+    if decision.state == DecisionState.APPROVED:
+        due_on = max(decision.locks_on, day_of(now, settings.zone))
+        post_entries(
+            advertiser=settings.campaign.advertiser,
+            entries=[
+                commission_entry(
+                    partner_id=row.partner_id,
+                    amount_minor=row.amount_minor,
+                    currency=row.currency,
+                    reference=f"commission:{row.pk}",
+                    due_on=due_on,
+                )
+                for row in rows
+                if row.payable
+            ],
+            now=now,
+        )
+
+
+def target_amounts(change: Change, receipt: Receipt, settings: CampaignSettings) -> dict[str, int]:
+    """Return what each winner is to have in all, in cents, from the receipt and what came after it.
+
+    Raises JourneyGone where lines must be rated again and a touch is no longer kept.
+    """
+    winners = receipt.body["winners"]
+    amounts = [winner[2] for winner in winners]
+    order = stored_order(change.row, receipt, settings.zone)
+    facts = [refund_fact(row) for row in change.refunds]
+    attribution: Attribution | None = None
+    plans: dict[str, Plan] | None = None
+    if change.amendment is not None or any(fact.kind == LINES for fact in facts):
+        attribution, plans = attributed_again(change.row, receipt, settings), stored_plans(receipt)
+    if change.amendment is not None and attribution is not None and plans is not None:
+        row, lines = amended(change.row, lines_of([change.row.id]).get(change.row.id, ()), change.amendment)
+        order = order_of(row, lines, settings.zone)
+        amounts = [award.commission for award in rate(order, attribution, plans).awards]
+    ranks = [w.rank for w in attribution.winners] if attribution else ranks_of(len(winners))
+    left = amounts_after(amounts, ranks, order, facts, attribution=attribution, plans=plans)
+    return {winner[0]: cents for winner, cents in zip(winners, left, strict=True)}
+
+
+def ranks_of(count: int) -> list[int]:
+    """Return ranks where the journey is not asked: the last winner counts as nearest to the conversion."""
+    return list(range(count - 1, -1, -1))
+
+
+def stored_order(row: ConversionRow, receipt: Receipt, zone: ZoneInfo) -> Order:
+    """Return the order as the receipt knows it: as it was told, or as the amendment of that day told it."""
+    lines: Sequence = lines_of([row.id]).get(row.id, ())
+    if sequence := receipt.body.get("amendment"):
+        row, lines = amended(row, lines, receipt.conversion.amendments.get(sequence=sequence).content)
+    return order_of(row, lines, zone)
+
+
+def stored_plans(receipt: Receipt) -> dict[str, Plan]:
+    """Return the plan versions the receipt names, by their key."""
+    versions = PlanVersion.objects.prefetch_related("rules").in_bulk(set(receipt.body["plans"].values()))
+    return {key: parsed_plan(versions[pk], key) for key, pk in receipt.body["plans"].items()}
+
+
+def attributed_again(row: ConversionRow, receipt: Receipt, settings: CampaignSettings) -> Attribution:
+    """Return the attribution the receipt tells of: the same touches under the same version of the policy."""
+    told = {touch[0]: touch[1] if len(touch) > 1 else None for touch in receipt.body["touches"]}
+    kept = candidates_by_id(receipt.advertiser_id, list(told))
+    if len(kept) < len(told):
+        raise JourneyGone
+    touches = []
+    for id_, reason in told.items():
+        refusal = None if reason in OF_THE_RULES else reason
+        touches.append(settings.touch_of(kept[id_])._replace(refusal=refusal))
+    grants = settings.grants_for(row.coupons, row.occurred_at)
+    sale = Sale(row.occurred_at, tuple(row.coupons))
+    attribution = attribute(sale, touches, parsed_policy(receipt.policy_version), grants)
+    again = [(winner.partner, winner.numerator) for winner in attribution.winners]
+    if again != [(winner[0], winner[1]) for winner in receipt.body["winners"]]:
+        raise JourneyGone("The journey gives other shares today than the receipt says.")
+    return attribution
+
+
+def refund_fact(row: RefundRow) -> RefundFact:
+    return RefundFact(
+        ref=row.refund_ref,
+        kind=row.kind,
+        occurred_at=row.occurred_at,
+        amount=row.amount_minor or 0,
+        lines=tuple((line["position"], line["quantity"]) for line in row.lines),
+    )

@@ -13,6 +13,7 @@ from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from apps.campaigns.models import (
     Campaign,
     CampaignState,
+    Coupon,
     Enrollment,
     EnrollmentPeriod,
     EnrollmentState,
@@ -23,7 +24,7 @@ from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.identity.models import Advertiser
 from apps.partners.models import AdSpace, Partnership, PartnershipState
-from apps.records.services import record_act
+from apps.records.services import record_act, write_fields
 
 
 class SlugTaken(Conflict):
@@ -34,6 +35,11 @@ class SlugTaken(Conflict):
 class PartnerNotActive(Conflict):
     code = "partner_not_active"
     message = "Only ad spaces of active partners can join a campaign."
+
+
+class CouponTaken(Conflict):
+    code = "coupon_taken"
+    message = "The campaign has this code already; upper and lower case are the same."
 
 
 class PastWouldChange(Invalid):
@@ -102,8 +108,8 @@ def revise_campaign(*, campaign: Campaign, values: Mapping[str, Any], actor: Act
     counted into ones that do not.
     """
     locked = Campaign.objects.select_for_update().select_related("advertiser").get(pk=campaign.pk)
-    changed = {name: value for name, value in values.items() if getattr(locked, name) != value}
-    state = changed.pop("state", locked.state)
+    changed = {name: value for name, value in values.items() if name != "state" and getattr(locked, name) != value}
+    state = values.get("state", locked.state)
     starts_at = changed.get("starts_at", locked.starts_at)
     if locked.starts_at <= now and starts_at > locked.starts_at and locked.state != CampaignState.DRAFT:
         raise PastWouldChange("The campaign has started: its start cannot move later.", path="starts_at")
@@ -111,11 +117,15 @@ def revise_campaign(*, campaign: Campaign, values: Mapping[str, Any], actor: Act
         raise PastWouldChange("The campaign has ended: its end stays.", path="ends_at")
     if changed.get("ends_at") and changed["ends_at"] < now:
         raise PastWouldChange("A campaign ends now or later, never in the past.", path="ends_at")
-    for name, value in changed.items():
-        setattr(locked, name, value)
-    locked.save(update_fields=[*changed])
-    if changed:
-        _record(locked, actor, "revise_campaign", now, fields=sorted(changed))
+    write_fields(
+        row=locked,
+        values=changed,
+        advertiser=locked.advertiser,
+        actor=actor,
+        verb="revise_campaign",
+        subject=f"campaign {locked.slug}",
+        now=now,
+    )
     if state == CampaignState.ENDED:
         return end_campaign(campaign=locked, actor=actor, now=now)
     if state != locked.state:
@@ -124,15 +134,8 @@ def revise_campaign(*, campaign: Campaign, values: Mapping[str, Any], actor: Act
     return locked
 
 
-def _record(campaign: Campaign, actor: Actor, verb: str, now: datetime, **details: object) -> None:
-    record_act(
-        advertiser=campaign.advertiser,
-        actor=actor,
-        verb=verb,
-        subject=f"campaign {campaign.slug}",
-        now=now,
-        details=details,
-    )
+def _record(campaign: Campaign, actor: Actor, verb: str, now: datetime) -> None:
+    record_act(advertiser=campaign.advertiser, actor=actor, verb=verb, subject=f"campaign {campaign.slug}", now=now)
 
 
 @transaction.atomic
@@ -229,3 +232,37 @@ def rotate_secret(*, campaign: Campaign, actor: Actor, now: datetime) -> Campaig
             now=now,
         )
     return locked
+
+
+@transaction.atomic
+def add_coupon(*, advertiser: Advertiser, values: Mapping[str, Any], actor: Actor, now: datetime) -> Coupon:
+    """Add a code to a campaign. Raises CouponTaken."""
+    try:
+        with transaction.atomic():
+            coupon = Coupon.objects.create(advertiser=advertiser, **values)
+    except IntegrityError as error:
+        if not Coupon.objects.filter(campaign=values["campaign"], code__iexact=values["code"]).exists():
+            raise
+        raise CouponTaken(path="code") from error
+    record_act(advertiser=advertiser, actor=actor, verb="add_coupon", subject=_code_of(coupon), now=now)
+    return coupon
+
+
+@transaction.atomic
+def revise_coupon(*, coupon: Coupon, values: Mapping[str, Any], actor: Actor, now: datetime) -> Coupon:
+    """Change whose code it is and when it holds; settled conversions keep what they have."""
+    locked = Coupon.objects.select_for_update().select_related("advertiser").get(pk=coupon.pk)
+    write_fields(
+        row=locked,
+        values=values,
+        advertiser=locked.advertiser,
+        actor=actor,
+        verb="revise_coupon",
+        subject=_code_of(locked),
+        now=now,
+    )
+    return locked
+
+
+def _code_of(coupon: Coupon) -> str:
+    return f"code {coupon.code} of campaign {coupon.campaign.slug}"[:120]

@@ -24,7 +24,6 @@ from apps.console.history import changes_of
 from apps.core.errors import Refusal
 from apps.identity.models import Advertiser
 from apps.partners.models import AdSpace, Partner, PartnerGroup
-from apps.records.services import record_act
 
 # How a choice of a foreign key is narrowed to what the advertiser may name.
 CHOICES: dict[type[Model], Callable[[Advertiser], QuerySet]] = {
@@ -139,15 +138,19 @@ class ConsoleAdmin(RolesMixin, ModelAdmin):
             return super().changeform_view(request, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
-        if self.owner == "advertiser":
-            obj.advertiser = access_of(request).advertiser
-        super().save_model(request, obj, form, change)
+        """Hand what people wrote to the one service that stores it, with its trace, in one transaction."""
+        names = form.changed_data if change else form.cleaned_data
+        values = {name: form.cleaned_data[name] for name in names}
+        by = {"actor": actor_of(request), "now": timezone.now()}
+        obj.pk = (self.revise(obj, values, by) if change else self.add(access_of(request).advertiser, values, by)).pk
 
-    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        for row in formset.forms:
-            if hasattr(row.instance, "advertiser_id"):
-                row.instance.advertiser = access_of(request).advertiser
-        super().save_formset(request, form, formset, change)
+    def add(self, advertiser: Advertiser, values: dict[str, Any], by: dict[str, Any]) -> Model:
+        """Store a new row by a service of its room; `by` says who and when."""
+        raise NotImplementedError
+
+    def revise(self, obj: Model, values: dict[str, Any], by: dict[str, Any]) -> Model:
+        """Store what was changed on a row by a service of its room."""
+        raise NotImplementedError
 
     def get_actions(self, request: HttpRequest) -> dict:
         actions = super().get_actions(request)
@@ -184,29 +187,15 @@ class ConsoleAdmin(RolesMixin, ModelAdmin):
     def adorn(self, request: HttpRequest, rows: Any) -> None:
         """Add to a page of rows what a second query finds for all of them at once."""
 
-    # The paper trail is the house's own, not Django's log.
+    # The services write the paper trail; Django's own log stays empty.
     def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> None:
-        self.trace(request, "added", obj)
+        pass
 
     def log_change(self, request: HttpRequest, obj: Model, message: Any) -> None:
-        self.trace(request, "changed", obj)
+        pass
 
     def log_deletions(self, request: HttpRequest, queryset: QuerySet) -> None:
-        for obj in queryset:
-            self.trace(request, "deleted", obj)
-
-    def log_deletion(self, request: HttpRequest, obj: Model, object_repr: str) -> None:
-        self.trace(request, "deleted", obj)
-
-    def trace(self, request: HttpRequest, verb: str, obj: Model, **details: object) -> None:
-        record_act(
-            advertiser=access_of(request).advertiser,
-            actor=actor_of(request),
-            verb=verb,
-            subject=f"{obj._meta.verbose_name} {obj}"[:120],
-            now=timezone.now(),
-            details={"model": obj._meta.label, "id": str(obj.pk), **details},
-        )
+        pass
 
     def render_change_form(self, request: HttpRequest, context: dict, *args: Any, **kwargs: Any) -> HttpResponse:
         context |= {"show_save_and_add_another": False, "show_save_and_continue": False}

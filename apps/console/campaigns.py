@@ -173,9 +173,5 @@ class CampaignAdmin(ConsoleAdmin):
     def get_urls(self) -> list:
         return [*campaign_pages.urls(self), *super().get_urls()]
 
-    def save_model(self, request: HttpRequest, obj: Campaign, form: Any, change: bool) -> None:
-        values = {name: form.cleaned_data[name] for name in form.changed_data}
-        revise_campaign(campaign=obj, values=values, actor=actor_of(request), now=timezone.now())
-
-    def log_change(self, request: HttpRequest, obj: Campaign, message: Any) -> None:
-        """The service has written it down."""
+    def revise(self, obj: Campaign, values: dict[str, Any], by: dict[str, Any]) -> Campaign:
+        return revise_campaign(campaign=obj, values=values, **by)

@@ -10,18 +10,19 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from apps.campaigns.models import Campaign
 from apps.console import display
-from apps.console.access import OWNERS, access_of, may
+from apps.console.access import OWNERS, access_of, actor_of, may
 from apps.console.base import ReadOnlyAdmin
 from apps.console.filters import Filter, campaign_filter, moment_filters
 from apps.console.forms import PlainForm
 from apps.console.site import site
 from apps.identity.models import AdvertiserKey, Scope
-from apps.identity.services import make_key, revoke_key
+from apps.pipeline.services.staffing import make_key, revoke_key
 from apps.tracking.models import RejectedEvent
 
 # What a key may call first, by its scope: the method, the address and a body.
@@ -97,16 +98,19 @@ class KeyAdmin(ReadOnlyAdmin):
     def revoke(self, request: HttpRequest, queryset: QuerySet) -> None:
         self.require(request, may(request, self.writers))
         for key in queryset.filter(revoked=False):
-            revoke_key(key=key)
-            self.trace(request, "revoked", key)
+            revoke_key(key=key, actor=actor_of(request), now=timezone.now())
         messages.success(request, _("The keys no longer work."))
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict | None = None) -> HttpResponse:
         self.require(request, self.has_add_permission(request))
         form = KeyForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
-            key, plain = make_key(advertiser=access_of(request).advertiser, **form.cleaned_data)
-            self.trace(request, "added", key, scopes=key.scopes)
+            key, plain = make_key(
+                advertiser=access_of(request).advertiser,
+                actor=actor_of(request),
+                now=timezone.now(),
+                **form.cleaned_data,
+            )
             return self.page(request, "console/new_key.html", _("Your new key"), key=key, **use_of(key, plain))
         return self.page(
             request, "console/form.html", _("New API key"), form=form, submit=_("Make key"), cancel_url=self.list_url()

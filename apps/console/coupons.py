@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as lazy
 from apps.attribution.models import CouponPolicy
 from apps.attribution.services import publish_coupon_rule
 from apps.campaigns.models import Coupon
+from apps.campaigns.services import add_coupon, revise_coupon
 from apps.console import display, words
 from apps.console.access import MANAGERS, actor_of
 from apps.console.base import ConsoleAdmin
@@ -23,6 +24,7 @@ from apps.console.filters import Filter, campaign_filter, partner_filter
 from apps.console.forms import PlainForm, StartField
 from apps.console.site import site
 from apps.core.errors import Refusal
+from apps.identity.models import Advertiser
 
 STATES = [("valid", lazy("Valid now")), ("over", lazy("Over")), ("nobody", lazy("Owned by nobody"))]
 
@@ -84,6 +86,12 @@ class CouponAdmin(ConsoleAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Coupon | None = None) -> list[str]:
         return ["campaign"] if obj else []
+
+    def add(self, advertiser: Advertiser, values: dict[str, Any], by: dict[str, Any]) -> Coupon:
+        return add_coupon(advertiser=advertiser, values=values, **by)
+
+    def revise(self, obj: Coupon, values: dict[str, Any], by: dict[str, Any]) -> Coupon:
+        return revise_coupon(coupon=obj, values=values, **by)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"valid_from": timezone.localtime(), **super().get_changeform_initial_data(request)}

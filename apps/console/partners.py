@@ -24,9 +24,16 @@ from apps.console.partner_view import partner_view
 from apps.console.ranges import range_of
 from apps.console.site import site
 from apps.core.errors import Refusal
+from apps.identity.models import Advertiser
 from apps.insights.selectors import figures_by_partner
 from apps.partners.models import PartnerGroup, PartnerKind, Partnership, PartnershipState
-from apps.partners.services import decide_partnership, is_in_care
+from apps.partners.services import (
+    add_partner_group,
+    decide_partnership,
+    is_in_care,
+    rename_partner_group,
+    revise_partnership,
+)
 
 TABS = {
     "": lazy("All"),
@@ -167,6 +174,9 @@ class PartnershipAdmin(Onboarding, ConsoleAdmin):
         """The fields an advertiser may write about a partner."""
         return super().change_view(request, str(object_id))
 
+    def revise(self, obj: Partnership, values: dict[str, Any], by: dict[str, Any]) -> Partnership:
+        return revise_partnership(partnership=obj, values=values, **by)
+
     def response_change(self, request: HttpRequest, obj: Partnership) -> HttpResponse:
         messages.success(request, _("Saved."))
         return HttpResponseRedirect(reverse("admin:partners_partnership_change", args=[obj.pk]))
@@ -239,6 +249,12 @@ class PartnerGroupAdmin(ConsoleAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).annotate(members=Count("partnerships"))
+
+    def add(self, advertiser: Advertiser, values: dict[str, Any], by: dict[str, Any]) -> PartnerGroup:
+        return add_partner_group(advertiser=advertiser, **values, **by)
+
+    def revise(self, obj: PartnerGroup, values: dict[str, Any], by: dict[str, Any]) -> PartnerGroup:
+        return rename_partner_group(group=obj, **values, **by) if values else obj
 
     def get_readonly_fields(self, request: HttpRequest, obj: PartnerGroup | None = None) -> list[str]:
         return ["slug"] if obj else []

@@ -11,17 +11,20 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from apps.console import display
-from apps.console.access import OWNERS, access_of, may
+from apps.console.access import OWNERS, access_of, actor_of, may
 from apps.console.base import ConsoleAdmin, ReadOnlyAdmin
 from apps.console.filters import Filter, moment_filters
 from apps.console.forms import PlainForm
 from apps.console.site import site
+from apps.core.errors import Refusal
 from apps.identity.models import Advertiser, LegalEntity, Membership, Role
-from apps.identity.services import add_member
+from apps.pipeline.services.founding import add_legal_entity, revise_advertiser, revise_legal_entity
+from apps.pipeline.services.staffing import add_member, change_role, is_last_owner, remove_member
 from apps.records.models import AuditEntry
 
 
@@ -69,37 +72,28 @@ class MembershipAdmin(ConsoleAdmin):
         self.require(request, self.has_add_permission(request))
         form = MemberForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
-            membership, is_new = add_member(advertiser=access_of(request).advertiser, **form.cleaned_data)
-            if is_new:
-                self.trace(request, "added", membership, role=membership.role)
+            by = {"actor": actor_of(request), "now": timezone.now()}
+            try:
+                membership = add_member(advertiser=access_of(request).advertiser, **form.cleaned_data, **by)
+            except Refusal as refusal:
+                form.refuse(refusal)
+            else:
                 reset = request.build_absolute_uri(reverse("account_reset_password"))
                 text = _("%(who)s is of the team. A new person sets a password at %(where)s.")
                 messages.success(request, text % {"who": membership.user.email, "where": reset})
                 return HttpResponseRedirect(self.list_url())
-            form.add_error("email", _("This person is of the team already."))
         return self.page(
             request, "console/form.html", _("Add to the team"), form=form, submit=_("Add"), cancel_url=self.list_url()
         )
 
     def has_delete_permission(self, request: HttpRequest, obj: Membership | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and not (obj and self.is_last_owner(obj))
+        return super().has_delete_permission(request, obj) and not (obj and is_last_owner(membership=obj))
 
-    def is_last_owner(self, obj: Membership) -> bool:
-        others = Membership.objects.filter(advertiser=obj.advertiser_id, role=Role.OWNER).exclude(pk=obj.pk)
-        return obj.role == Role.OWNER and not others.exists()
+    def revise(self, obj: Membership, values: dict[str, Any], by: dict[str, Any]) -> Membership:
+        return change_role(membership=obj, **values, **by) if values else obj
 
-    def get_form(self, request: HttpRequest, obj: Membership | None = None, change: bool = False, **kwargs: Any) -> Any:
-        form = super().get_form(request, obj, change, **kwargs)
-        is_last = obj is not None and self.is_last_owner(obj)
-
-        def clean_role(self: forms.ModelForm) -> str:
-            role = self.cleaned_data["role"]
-            if is_last and role != Role.OWNER:
-                raise ValidationError(_("An advertiser keeps at least one owner."))
-            return role
-
-        form.clean_role = clean_role
-        return form
+    def delete_model(self, request: HttpRequest, obj: Membership) -> None:
+        remove_member(membership=obj, actor=actor_of(request), now=timezone.now())
 
 
 @admin.register(Advertiser, site=site)
@@ -136,6 +130,9 @@ class AdvertiserAdmin(ConsoleAdmin):
         form.clean_timezone = clean_timezone
         return form
 
+    def revise(self, obj: Advertiser, values: dict[str, Any], by: dict[str, Any]) -> Advertiser:
+        return revise_advertiser(advertiser=obj, values=values, **by)
+
     def response_change(self, request: HttpRequest, obj: Advertiser) -> HttpResponse:
         messages.success(request, _("Saved."))
         return HttpResponseRedirect(request.path)
@@ -169,6 +166,12 @@ class LegalEntityAdmin(ConsoleAdmin):
 
         form.clean_is_default = clean_is_default
         return form
+
+    def add(self, advertiser: Advertiser, values: dict[str, Any], by: dict[str, Any]) -> LegalEntity:
+        return add_legal_entity(advertiser=advertiser, values=values, **by)
+
+    def revise(self, obj: LegalEntity, values: dict[str, Any], by: dict[str, Any]) -> LegalEntity:
+        return revise_legal_entity(entity=obj, values=values, **by)
 
 
 @admin.register(AuditEntry, site=site)

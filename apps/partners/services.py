@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Min
 
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid
+from apps.core.periods import day_of
 from apps.identity.models import Advertiser, User
 from apps.partners.models import (
     AdSpace,
     Partner,
+    PartnerGroup,
     PartnerMembership,
     PartnerRole,
     Partnership,
@@ -22,7 +26,7 @@ from apps.partners.models import (
     TaxProfile,
 )
 from apps.partners.rules import normal_bic, normal_iban
-from apps.records.services import record_act
+from apps.records.services import record_act, write_fields
 
 TAX_FIELDS = ("status", "legal_name", "address", "postcode", "city", "country", "vat_id", "tax_number")
 
@@ -35,6 +39,16 @@ class PartnerSlugTaken(Conflict):
 class AdSpaceTaken(Conflict):
     code = "ad_space_taken"
     message = "The partner has an ad space of this short name."
+
+
+class PartnerGroupTaken(Conflict):
+    code = "partner_group_taken"
+    message = "There is a group of this short name already."
+
+
+class AgreementMisdated(Invalid):
+    code = "agreement_misdated"
+    message = "The agreement was made between the first day of the partnership and today."
 
 
 class PartnerKeepsItself(Conflict):
@@ -79,6 +93,67 @@ def decide_partnership(
             now=now,
             details={"before": before, "reason": reason},
         )
+    return locked
+
+
+@transaction.atomic
+def revise_partnership(
+    *, partnership: Partnership, values: Mapping[str, Any], actor: Actor, now: datetime
+) -> Partnership:
+    """Write a partnership's group, notes, minimum payout and agreement to self-billing.
+
+    An agreement makes what was earned since its day billable: one that begins before the partnership, or in the
+    future, is refused. Raises AgreementMisdated.
+    """
+    locked = Partnership.objects.select_for_update().select_related("partner", "advertiser").get(pk=partnership.pk)
+    agreed_on: date | None = values.get("self_billing_on")
+    if agreed_on is not None and agreed_on != locked.self_billing_on:
+        zone = locked.advertiser.zone
+        first_on, today = day_of(began_at(partnership=locked), zone), day_of(now, zone)
+        if not first_on <= agreed_on <= today:
+            text = f"The agreement was made between the partnership's first day, {first_on}, and today, {today}."
+            raise AgreementMisdated(text, path="self_billing_on")
+    write_fields(
+        row=locked,
+        values=values,
+        advertiser=locked.advertiser,
+        actor=actor,
+        verb="revise_partnership",
+        subject=f"partner {locked.partner.slug}",
+        now=now,
+    )
+    return locked
+
+
+def began_at(*, partnership: Partnership) -> datetime:
+    """Return when a partnership first was in any state: its own moment changes with each move, its history does not."""
+    first = partnership.events.aggregate(first=Min("state_since"))["first"]
+    return min(first, partnership.state_since) if first else partnership.state_since
+
+
+@transaction.atomic
+def add_partner_group(*, advertiser: Advertiser, name: str, slug: str, actor: Actor, now: datetime) -> PartnerGroup:
+    """Make a group of the advertiser's own. Raises PartnerGroupTaken."""
+    group, is_new = PartnerGroup.objects.get_or_create(advertiser=advertiser, slug=slug, defaults={"name": name})
+    if not is_new:
+        raise PartnerGroupTaken(path="slug")
+    record_act(advertiser=advertiser, actor=actor, verb="add_partner_group", subject=f"group {slug}", now=now)
+    return group
+
+
+@transaction.atomic
+def rename_partner_group(*, group: PartnerGroup, name: str, actor: Actor, now: datetime) -> PartnerGroup:
+    """Call a group otherwise; its short name, which plans may hold, stays."""
+    locked = PartnerGroup.objects.select_for_update().select_related("advertiser").get(pk=group.pk)
+    write_fields(
+        row=locked,
+        values={"name": name},
+        advertiser=locked.advertiser,
+        actor=actor,
+        verb="rename_partner_group",
+        subject=f"group {locked.slug}",
+        now=now,
+    )
     return locked
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from django.db.models import Model
+
 from apps.core.actors import Actor
 from apps.identity.models import Advertiser
 from apps.records.models import AuditEntry, Document, Job, JobState
@@ -30,8 +32,35 @@ def record_act(
     )
 
 
+def write_fields(
+    *,
+    row: Model,
+    values: Mapping[str, object],
+    advertiser: Advertiser,
+    actor: Actor,
+    verb: str,
+    subject: str,
+    now: datetime,
+) -> list[str]:
+    """Write those fields of a locked row that differ, and the act with them; where none does, nothing is written."""
+    changed = sorted(name for name, value in values.items() if getattr(row, name) != value)
+    if changed:
+        for name in changed:
+            setattr(row, name, values[name])
+        row.save(update_fields=changed)
+        record_act(
+            advertiser=advertiser,
+            actor=actor,
+            verb=verb,
+            subject=subject[:120],
+            now=now,
+            details={"id": str(row.pk), "fields": changed},
+        )
+    return changed
+
+
 def fail_job(*, advertiser: Advertiser, kind: str, key: str, error: str, now: datetime) -> Job:
-    """Write down that a piece of work failed, over how it went before; the caller holds the lock of what it is about."""
+    """Write down that work failed, over how it went before; the caller holds the lock of what it is about."""
     outcome = {"state": JobState.FAILED, "error": error[:1000], "finished_at": now}
     job, _ = Job.objects.update_or_create(
         advertiser=advertiser, kind=kind, key=key, defaults=outcome, create_defaults={**outcome, "started_at": now}

@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.core.actors import SYSTEM
 from apps.identity.models import AdvertiserKey, Role
 from apps.partners.models import PartnerGroup
-from apps.pipeline.services.closing import close_month, issue_invoices
+from apps.pipeline.services.closing import close_month, issue_invoices, render_missing
 from apps.pipeline.services.deciding import approve_conversions
 from apps.records.models import AuditEntry
 from apps.tracking.models import RejectedEvent
@@ -63,6 +63,7 @@ def add_statement(acme, number):
     closing = datetime(2025, number + 2, 1, 8, tzinfo=UTC)
     close_month(advertiser=acme.advertiser, month=date(2025, number + 1, 1), actor=SYSTEM, now=closing)
     issue_invoices(advertiser=acme.advertiser, actor=SYSTEM, now=closing)
+    render_missing(advertiser=acme.advertiser, now=closing)
 
 
 ROWS = {

@@ -1,16 +1,19 @@
 """A partner is brought in from nothing: added, given an ad space, enrolled, invited, and paid."""
 
 import re
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core import mail
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.identity.models import Role
 from apps.partners.models import AdSpace, Partner, PartnerMembership, PayoutProfile, TaxProfile
 from tests.console.scene import make_scene, member
 
+TODAY = timezone.localdate(timezone=ZoneInfo("Europe/Berlin")).isoformat()
 pytestmark = pytest.mark.django_db
 NEW = {"name": "Trail", "slug": "trail", "kind": "CONTENT", "website": "https://trail.example", "country": "DE"}
 SPACE = {"name": "Trail", "slug": "trail-main", "url": "https://trail.example", "category": "editorial"}
@@ -49,7 +52,7 @@ def test_a_partner_is_brought_in_from_nothing(acme):
     link = space.enrollments.get().links.get()
     acme.owner.post(page("tax", partnership), TAX)
     acme.owner.post(page("bank", partnership), BANK)
-    acme.owner.post(page("edit", partnership), {"self_billing_version": "1", "self_billing_on": "2026-01-01"})
+    acme.owner.post(page("edit", partnership), {"self_billing_version": "1", "self_billing_on": TODAY})
     shown = acme.owner.get(page("change", partnership)).text
     assert link.code in shown and "Can be paid" in shown and "Nobody can sign in" in shown
     assert PayoutProfile.objects.get(partner=partnership.partner).iban == "DE89370400440532013000"

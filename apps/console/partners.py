@@ -50,6 +50,10 @@ MOVES = {
 }
 
 
+MONEY = ["minimum_payout_minor", "self_billing_version", "self_billing_on"]
+RELATIONSHIP = ["group", "notes"]
+
+
 class MoveForm(PlainForm):
     reason = forms.CharField(label=lazy("Reason"), max_length=300, help_text=lazy("The partner sees it."))
 
@@ -78,13 +82,20 @@ class PartnershipAdmin(Onboarding, ConsoleAdmin):
         Filter("group", lambda rows, value, request: number(rows, "group", value), lazy("Group"), groups, "select"),
     ]
     actions = ["approve"]
-    fields = ["group", "minimum_payout_minor", "self_billing_version", "self_billing_on", "notes"]
+    fields = [*RELATIONSHIP[:1], *MONEY, *RELATIONSHIP[1:]]
     empty_title = lazy("No partner yet")
     empty_text = lazy("Add the partners you have agreed with; each gets links for its ad spaces.")
     empty_icon = "handshake"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).select_related("partner", "group")
+
+    def has_change_permission(self, request: HttpRequest, obj: Partnership | None = None) -> bool:
+        return may(request, MANAGERS | FINANCE)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Partnership | None = None) -> list[str]:
+        """What makes invoices possible is finance's, the relationship is the managers'."""
+        return [*([] if may(request, FINANCE) else MONEY), *([] if may(request, MANAGERS) else RELATIONSHIP)]
 
     def tabs(self, request: HttpRequest) -> list[dict]:
         counts = dict(
@@ -228,6 +239,7 @@ class PartnershipAdmin(Onboarding, ConsoleAdmin):
             span=span,
             changes=changes_of(partnership)[:10],
             may_change=may(request, self.writers),
+            may_edit=self.has_change_permission(request),
             may_fill=may(request, FINANCE),
             in_care=is_in_care(partnership=partnership),
             may_see_money=may(request, FINANCE | MANAGERS),

@@ -6,6 +6,7 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.identity.models import Role
+from apps.partners.models import Partnership
 from apps.records.models import AuditEntry
 from tests.cast import (
     make_advertiser,
@@ -132,7 +133,6 @@ def test_only_managers_decide_and_change(role):
         (reverse("admin:campaigns_campaign_secret", args=[acme.campaign.pk]), {}),
         (reverse("admin:tracking_conversion_decide", args=[acme.open.pk]), {"verb": "approve"}),
         (reverse("admin:partners_partnership_move", args=[partnership.pk, "block"]), {"reason": "no"}),
-        (reverse("admin:partners_partnership_edit", args=[partnership.pk]), {"notes": "x"}),
         (reverse("admin:identity_advertiserkey_add"), {"name": "x"}),
         (reverse("admin:identity_membership_add"), {"email": "x@y.example"}),
         (reverse("admin:campaigns_coupon_add"), {"code": "X"}),
@@ -219,3 +219,37 @@ def test_people_leave_by_the_house_s_own_door():
     assert acme.owner.get("/admin/logout/").status_code == 405
     assert acme.owner.post("/admin/logout/")["Location"] == "/accounts/login/"
     assert acme.owner.get("/admin/").status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("role", "written"),
+    [
+        (Role.OWNER, {"minimum_payout_minor": 75_00, "notes": "new"}),
+        (Role.FINANCE, {"minimum_payout_minor": 75_00, "notes": ""}),
+        (Role.MANAGER, {"minimum_payout_minor": None, "notes": "new"}),
+        (Role.ANALYST, {"minimum_payout_minor": None, "notes": ""}),
+    ],
+)
+def test_money_terms_are_finance_s_and_the_relationship_is_the_managers(role, written):
+    acme = make_scene()
+    client = acme.owner if role == Role.OWNER else member(acme, role)
+    partnership = Partnership.objects.get(partner=acme.partners.blog)
+    content = {"minimum_payout_minor": "75", "self_billing_version": "2026", "self_billing_on": "2026-01-02"}
+
+    client.post(reverse("admin:partners_partnership_edit", args=[partnership.pk]), {**content, "notes": "new"})
+
+    partnership.refresh_from_db()
+    assert {name: getattr(partnership, name) for name in written} == written
+    assert (partnership.self_billing_version == "2026") is (role in {Role.OWNER, Role.FINANCE})
+    shown = client.get(reverse("admin:partners_partnership_change", args=[partnership.pk])).text
+    assert ("/edit/" in shown) is (role != Role.ANALYST)
+
+
+def test_a_misdated_agreement_is_said_at_its_field():
+    acme = make_scene()
+    partnership = Partnership.objects.get(partner=acme.partners.blog)
+    content = {"self_billing_version": "1", "self_billing_on": "2020-01-01"}
+
+    answer = acme.owner.post(reverse("admin:partners_partnership_edit", args=[partnership.pk]), content)
+
+    assert "between the partnership" in str(answer.context["adminform"].form.errors["self_billing_on"])

@@ -154,6 +154,7 @@ def _invoice_lines(covered: Sequence[Statement], language: str) -> tuple[Invoice
     rows = StatementLine.objects.filter(statement__in=covered)
     zone = covered[0].advertiser.zone
     for campaign_id, occurred_at, amount in rows.values_list("campaign_id", "occurred_at", "amount_minor"):
+        assert occurred_at is not None, "lines of commissions know when their conversion happened"
         day = day_of(occurred_at, zone)
         entry = sums[campaign_id, day.year, day.month]
         entry[0] += 1
@@ -162,7 +163,7 @@ def _invoice_lines(covered: Sequence[Statement], language: str) -> tuple[Invoice
     with translation.override(language):
         return tuple(
             InvoiceLine(
-                text=gettext("Commissions: %(campaign)s") % {"campaign": names.get(campaign_id, "")},
+                text=gettext("Commissions: %(campaign)s") % {"campaign": names.get(campaign_id or 0, "")},
                 detail=f"{MONTHS[month]} {year}",
                 quantity=count,
                 net_minor=net,
@@ -203,24 +204,19 @@ def _number(
 def _entries(statement: Statement, net_minor: int, vat_minor: int) -> list[Entry]:
     """Return what turns accrued money into payable money: all that the covered statements earned, and its VAT."""
     partner = statement.partner_id
-    payable = (AccountKind.PARTNER_PAYABLE, partner)
-    common = {"currency": statement.currency, "purpose": PostingPurpose.SETTLEMENT}
-    entries = [
-        Entry(
-            (AccountKind.PARTNER_ACCRUED, partner),
-            payable,
-            net_minor,
-            reference=f"statement:{statement.pk}:net",
-            **common,
+
+    def entry(debit: tuple[AccountKind, int | None], amount_minor: int, what: str) -> Entry:
+        return Entry(
+            debit,
+            (AccountKind.PARTNER_PAYABLE, partner),
+            amount_minor,
+            statement.currency,
+            PostingPurpose.SETTLEMENT,
+            f"statement:{statement.pk}:{what}",
         )
-    ]
-    if vat_minor:
-        entries.append(
-            Entry(
-                (AccountKind.VAT_INPUT, None), payable, vat_minor, reference=f"statement:{statement.pk}:vat", **common
-            )
-        )
-    return entries
+
+    net = entry((AccountKind.PARTNER_ACCRUED, partner), net_minor, "net")
+    return [net, entry((AccountKind.VAT_INPUT, None), vat_minor, "vat")] if vat_minor else [net]
 
 
 @transaction.atomic

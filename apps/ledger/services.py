@@ -105,10 +105,12 @@ def post_entries(*, advertiser: Advertiser, entries: Sequence[Entry], now: datet
 
 def _unstated(posting: Posting, entry: Entry) -> UnstatedPosting:
     owed = entry.credit[0] == AccountKind.PARTNER_ACCRUED
+    partner_id = entry.credit[1] if owed else entry.debit[1]
+    assert partner_id is not None and posting.due_on is not None, "commission entries name their partner and their day"
     return UnstatedPosting(
         posting=posting,
         advertiser_id=posting.advertiser_id,
-        partner_id=entry.credit[1] if owed else entry.debit[1],
+        partner_id=partner_id,
         currency=posting.currency,
         due_on=posting.due_on,
         signed_minor=posting.amount_minor if owed else -posting.amount_minor,

@@ -127,7 +127,8 @@ def revise_partnership(
 
 def began_at(*, partnership: Partnership) -> datetime:
     """Return when a partnership first was in any state: its own moment changes with each move, its history does not."""
-    first = partnership.events.aggregate(first=Min("state_since"))["first"]
+    events = partnership.events  # type: ignore[attr-defined]  # pghistory adds the relation
+    first = events.aggregate(first=Min("state_since"))["first"]
     return min(first, partnership.state_since) if first else partnership.state_since
 
 
@@ -310,7 +311,8 @@ def write_payout_profile(
 def _tell_advertisers(partner: Partner, actor: Actor, verb: str, now: datetime, **details: object) -> None:
     """Write an act of a partner, who belongs to no advertiser, into the trail of each that works with it."""
     works_with = Partnership.objects.filter(partner=partner).select_related("advertiser").order_by("pk")
-    for advertiser in [row.advertiser for row in works_with] or [None]:
+    advertisers: list[Advertiser | None] = [row.advertiser for row in works_with]
+    for advertiser in advertisers or [None]:
         record_act(
             advertiser=advertiser,
             actor=actor,

@@ -5,33 +5,56 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('attribution', '0001_initial'),
-        ('identity', '0001_initial'),
-        ('partners', '0002_slugs_stay'),
-        ('tracking', '0002_partitions'),
+        ("attribution", "0001_initial"),
+        ("identity", "0001_initial"),
+        ("partners", "0002_slugs_stay"),
+        ("tracking", "0002_partitions"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='share',
-            name='advertiser',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='identity.advertiser'),
+            model_name="share",
+            name="advertiser",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="identity.advertiser",
+            ),
         ),
         migrations.AlterField(
-            model_name='share',
-            name='conversion',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='shares', to='tracking.conversion'),
+            model_name="share",
+            name="conversion",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="shares",
+                to="tracking.conversion",
+            ),
         ),
         migrations.AlterField(
-            model_name='share',
-            name='partner',
-            field=models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='shares', to='partners.partner'),
+            model_name="share",
+            name="partner",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="shares",
+                to="partners.partner",
+            ),
         ),
         migrations.AlterField(
-            model_name='share',
-            name='policy_version',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='attribution.policyversion'),
+            model_name="share",
+            name="policy_version",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="attribution.policyversion",
+            ),
         ),
     ]

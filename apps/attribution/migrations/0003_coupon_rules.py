@@ -8,38 +8,97 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('attribution', '0002_lighter_references'),
-        ('campaigns', '0001_initial'),
-        ('identity', '0001_initial'),
+        ("attribution", "0002_lighter_references"),
+        ("campaigns", "0001_initial"),
+        ("identity", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='CouponRule',
+            name="CouponRule",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('starts_at', models.DateTimeField(verbose_name='starts')),
-                ('policy', models.CharField(choices=[('ALWAYS', 'The owner takes all, even without a click'), ('IF_INVOLVED', 'The owner takes all if it took part'), ('IF_WINNER', 'The code changes nothing; without any click its owner takes all'), ('IF_WINNER_STRICT', 'The code changes nothing at all'), ('SHARE', 'The owner first gets a percentage')], max_length=20, verbose_name='policy')),
-                ('percent', models.DecimalField(blank=True, decimal_places=4, max_digits=7, null=True, verbose_name='percent')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='created')),
-                ('advertiser', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='identity.advertiser')),
-                ('coupon', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='rules', to='campaigns.coupon')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("starts_at", models.DateTimeField(verbose_name="starts")),
+                (
+                    "policy",
+                    models.CharField(
+                        choices=[
+                            ("ALWAYS", "The owner takes all, even without a click"),
+                            ("IF_INVOLVED", "The owner takes all if it took part"),
+                            ("IF_WINNER", "The code changes nothing; without any click its owner takes all"),
+                            ("IF_WINNER_STRICT", "The code changes nothing at all"),
+                            ("SHARE", "The owner first gets a percentage"),
+                        ],
+                        max_length=20,
+                        verbose_name="policy",
+                    ),
+                ),
+                (
+                    "percent",
+                    models.DecimalField(blank=True, decimal_places=4, max_digits=7, null=True, verbose_name="percent"),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name="created"),
+                ),
+                (
+                    "advertiser",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="identity.advertiser"
+                    ),
+                ),
+                (
+                    "coupon",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="rules", to="campaigns.coupon"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'coupon rule',
-                'verbose_name_plural': 'coupon rules',
-                'ordering': ['-starts_at'],
-                'constraints': [models.UniqueConstraint(fields=('coupon', 'starts_at'), name='one_coupon_rule_per_start'), models.CheckConstraint(condition=models.Q(models.Q(('percent__gt', 0), ('percent__lte', 100), ('policy', 'SHARE')), models.Q(models.Q(('policy', 'SHARE'), _negated=True), ('percent__isnull', True)), _connector='OR'), name='only_sharing_has_a_percentage')],
+                "verbose_name": "coupon rule",
+                "verbose_name_plural": "coupon rules",
+                "ordering": ["-starts_at"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("coupon", "starts_at"), name="one_coupon_rule_per_start"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("percent__gt", 0), ("percent__lte", 100), ("policy", "SHARE")),
+                            models.Q(models.Q(("policy", "SHARE"), _negated=True), ("percent__isnull", True)),
+                            _connector="OR",
+                        ),
+                        name="only_sharing_has_a_percentage",
+                    ),
+                ],
             },
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='couponrule',
-            trigger=pgtrigger.compiler.Trigger(name='never_edited', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='209649ed103f9ffac3d1d6e19ff415e70433170f', operation='UPDATE', pgid='pgtrigger_never_edited_366b9', table='attribution_couponrule', when='BEFORE')),
+            model_name="couponrule",
+            trigger=pgtrigger.compiler.Trigger(
+                name="never_edited",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;",
+                    hash="209649ed103f9ffac3d1d6e19ff415e70433170f",
+                    operation="UPDATE",
+                    pgid="pgtrigger_never_edited_366b9",
+                    table="attribution_couponrule",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='couponrule',
-            trigger=pgtrigger.compiler.Trigger(name='kept_once_started', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.starts_at <= now())', func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='abbdb16400cef4662b060cfb26473189ce1af4f1', operation='DELETE', pgid='pgtrigger_kept_once_started_b677f', table='attribution_couponrule', when='BEFORE')),
+            model_name="couponrule",
+            trigger=pgtrigger.compiler.Trigger(
+                name="kept_once_started",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition="WHEN (OLD.starts_at <= now())",
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;",
+                    hash="abbdb16400cef4662b060cfb26473189ce1af4f1",
+                    operation="DELETE",
+                    pgid="pgtrigger_kept_once_started_b677f",
+                    table="attribution_couponrule",
+                    when="BEFORE",
+                ),
+            ),
         ),
     ]

@@ -4,20 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('commissions', '0005_references_by_statement'),
+        ("commissions", "0005_references_by_statement"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='commission',
-            name='reason',
-            field=models.CharField(blank=True, db_default='', max_length=20, verbose_name='reason'),
+            model_name="commission",
+            name="reason",
+            field=models.CharField(blank=True, db_default="", max_length=20, verbose_name="reason"),
         ),
         migrations.AddField(
-            model_name='commission',
-            name='recorded_at',
-            field=models.DateTimeField(null=True, verbose_name='recorded'),
+            model_name="commission",
+            name="recorded_at",
+            field=models.DateTimeField(null=True, verbose_name="recorded"),
         ),
     ]

@@ -120,14 +120,15 @@ def _render(invoice_id: int, now: datetime) -> bool | None:
     invoice = missing.select_for_update(skip_locked=True, of=("self",)).first()
     if invoice is None:
         return None
-    job = {"advertiser": invoice.advertiser, "kind": RENDERING, "key": rendering_key(invoice.pk), "now": now}
+    advertiser, key = invoice.advertiser, rendering_key(invoice.pk)
     try:
         render_document(invoice=invoice, now=now)
     except Exception as error:
         logger.exception("the PDF of invoice %s could not be made", invoice.number)
-        fail_job(**job, error=f"{type(error).__name__}: {error}")
+        told = f"{type(error).__name__}: {error}"
+        fail_job(advertiser=advertiser, kind=RENDERING, key=key, now=now, error=told)
         return False
-    mend_job(**job)
+    mend_job(advertiser=advertiser, kind=RENDERING, key=key, now=now)
     return True
 
 

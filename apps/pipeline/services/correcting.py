@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -40,7 +40,7 @@ class Change:
 
     row: ConversionRow
     refunds: Sequence[RefundRow]
-    amendment: Mapping[str, object] | None
+    amendment: dict[str, object] | None
 
 
 def correct_conversions(rows: Sequence[ConversionRow], now: datetime) -> dict[str, str]:
@@ -81,7 +81,7 @@ def _correct(change: Change, receipt: Receipt, decision: Decision, settings: Cam
     targets = target_amounts(change, receipt, settings)
     booked: dict[str, int] = defaultdict(int)
     originals: dict[str, Commission] = {}
-    for commission in Commission.objects.filter(conversion=change.row.id).select_related("partner").order_by("pk"):
+    for commission in Commission.objects.filter(conversion_id=change.row.id).select_related("partner").order_by("pk"):
         booked[commission.partner.slug] += commission.amount_minor
         if commission.kind == CommissionKind.SALE:
             originals[commission.partner.slug] = commission

@@ -109,7 +109,8 @@ def _in_chunks(
     now: datetime,
 ) -> DecisionResult:
     ids = sorted(set(conversion_ids))
-    moved, refused = 0, []
+    moved = 0
+    refused: list[UUID] = []
     for start in range(0, len(ids), CHUNK):
         chunk = _decide(advertiser, ids[start : start + CHUNK], state, reason, note, actor, now)
         moved += chunk.moved

@@ -139,7 +139,7 @@ def revise_legal_entity(*, entity: LegalEntity, values: Mapping[str, Any], actor
 
 
 def _keep_one_default(advertiser_id: int, entity_id: int | None, values: Mapping[str, Any]) -> None:
-    others = LegalEntity.objects.filter(advertiser=advertiser_id, is_default=True).exclude(pk=entity_id)
+    others = LegalEntity.objects.filter(advertiser=advertiser_id, is_default=True).exclude(pk=entity_id or 0)
     if values.get("is_default") and (other := others.first()):
         raise DefaultTaken(f"{other} is the default; switch it off there first.", path="is_default")
 

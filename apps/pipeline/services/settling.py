@@ -158,7 +158,8 @@ def _work_out(conversions: Sequence[ConversionRow]) -> Batch:
     journeys = gather_candidates(conversions)
     for row, journey in zip(conversions, journeys, strict=True):
         try:
-            facts, sold = settings[row.campaign_id], lines.get(row.id, ())
+            facts = settings[row.campaign_id]
+            sold: Sequence[LineRow] = lines.get(row.id, ())
             sequence, content = amendments.get(row.id, (0, {}))
             told, sold = amended(row, sold, content) if sequence else (row, sold)
             batch.settled.append(settle_one(told, sold, journey, facts, amendment=sequence))

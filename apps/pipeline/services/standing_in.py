@@ -27,7 +27,7 @@ def fill_stand_ins(*, advertiser: Advertiser, agreed_on: date, actor: Actor, now
     for name, value in missing.items():
         setattr(entity, name, value)
     entity.save()
-    filled = bool(missing)
+    filled = int(bool(missing))
     partnerships = Partnership.objects.for_advertiser(advertiser).active().select_related("partner__tax_profile")
     for partnership in partnerships.order_by("pk"):
         partner = partnership.partner

@@ -73,23 +73,36 @@ def _play_days(stage: Stage, first: date, last: date, now: datetime) -> None:
     record_journeys(stage, journeys)
 
 
-def _finish_month(stage: Stage, month: date, say: Say) -> None:
-    """Live through a month's end: the shop cancels some orders, others mature, the month before is closed."""
-    advertiser = stage.advertiser
-    now = start_of(add_months(month, 1), advertiser.zone) + timedelta(hours=8)
+def _after(stage: Stage, month: date) -> datetime:
+    """Return the morning after a month's end."""
+    return start_of(add_months(month, 1), stage.advertiser.zone) + timedelta(hours=8)
+
+
+def _manager() -> Actor:
+    olga = User.objects.get(email=TEAM[0][0])
+    return Actor(ActorKind.USER, str(olga.pk), olga.name)
+
+
+def _decide_month(stage: Stage, month: date) -> None:
+    """Live through a month's end: the shop cancels some orders, some are approved by hand, others mature."""
+    advertiser, now, actor = stage.advertiser, _after(stage, month), _manager()
     pending = Decision.objects.for_advertiser(advertiser).filter(
         state=DecisionState.PENDING, conversion__occurred_at__lt=now
     )
     ids = list(pending.order_by("conversion_id").values_list("conversion_id", flat=True))
-    olga = User.objects.get(email=TEAM[0][0])
-    actor = Actor(ActorKind.USER, str(olga.pk), olga.name)
+    rejected = set()
     for place, reason in enumerate(REASONS):
         chosen = ids[place * 7 :: 59]
+        rejected |= set(chosen)
         if chosen:
             reject_conversions(advertiser=advertiser, conversion_ids=chosen, reason=reason, actor=actor, now=now)
-    early = [id_ for id_ in ids[1::5] if id_ not in {x for place in range(4) for x in ids[place * 7 :: 59]}]
+    early = [id_ for id_ in ids[1::5] if id_ not in rejected]
     approve_conversions(advertiser=advertiser, conversion_ids=early, actor=actor, now=now)
     approve_matured(advertiser=advertiser, now=now)
+
+
+def _close_month(stage: Stage, month: date, say: Say) -> None:
+    advertiser, now, actor = stage.advertiser, _after(stage, month), _manager()
     close_month(advertiser=advertiser, month=month, actor=actor, now=now)
     result = issue_invoices(advertiser=advertiser, actor=actor, now=now)
     render_missing(advertiser=advertiser, now=now)
@@ -99,11 +112,8 @@ def _finish_month(stage: Stage, month: date, say: Say) -> None:
 def _hold_some(stage: Stage, now: datetime) -> None:
     pending = Decision.objects.for_advertiser(stage.advertiser).filter(state=DecisionState.PENDING)
     ids = list(pending.order_by("-conversion_id").values_list("conversion_id", flat=True)[3:40:9])
-    olga = User.objects.get(email=TEAM[0][0])
-    actor = Actor(ActorKind.USER, str(olga.pk), olga.name)
-    hold_conversions(
-        advertiser=stage.advertiser, conversion_ids=ids, actor=actor, now=now, note="Sale seconds after the click"
-    )
+    note = "Sale seconds after the click"
+    hold_conversions(advertiser=stage.advertiser, conversion_ids=ids, actor=_manager(), now=now, note=note)
 
 
 @transaction.atomic

@@ -57,7 +57,9 @@ def play_demo(*, now: datetime, say: Say = lambda _text: None) -> bool:
     settled = settle_waiting(now=now).settled
     say(f"{settled} conversions settled")
     for month in range(MONTHS):
-        _finish_month(stage, add_months(first, month), say)
+        _decide_month(stage, add_months(first, month))
+        if month < MONTHS - 1:  # the last one is left to whoever plays finance
+            _close_month(stage, add_months(first, month), say)
     approve_matured(advertiser=stage.advertiser, now=now)
     _hold_some(stage, now)
     return True

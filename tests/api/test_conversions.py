@@ -16,7 +16,7 @@ from apps.records.models import AuditEntry, IdempotencyKey
 from apps.tracking.models import Conversion, ConversionLine, RejectedEvent
 from apps.tracking.rules.clicks import sign_click
 from apps.tracking.selectors import click_keys
-from tests.api.conftest import code_of, make_world
+from tests.api.conftest import API, code_of, make_world
 from tests.cast import NOON, make_advertiser, make_campaign
 
 SALE = {"campaign": "acme-shop", "order_ref": "A1", "amount": "1083.29", "currency": "EUR"}
@@ -224,3 +224,20 @@ def test_pdf_that_is_not_made_yet_is_asked_for_again(caller):
     reply = caller(world.advertiser).get(f"/invoices/{Invoice.objects.get().pk}/pdf/", accept="application/pdf")
 
     assert code_of(reply) == (409, "document_not_ready")
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "status", "code"),
+    [
+        ("[1]", "application/json", 422, "invalid_body"),
+        ('{"order_ref"', "application/json", 422, "invalid_body"),
+        ("order_ref=A1", "application/x-www-form-urlencoded", 415, "unsupported_media_type"),
+    ],
+)
+def test_body_that_is_no_object_is_refused_and_kept(owner, body, media_type, status, code):
+    reply = owner._client.post(f"{API}/conversions/", body, content_type=media_type)
+
+    event = RejectedEvent.objects.get()
+    assert code_of(reply) == (status, code)
+    assert (event.code, event.door, event.payload) == (code, "api", {"content_type": media_type})
+    assert event.advertiser is not None and not Conversion.objects.exists()

@@ -15,6 +15,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import serializers, viewsets
 from rest_framework.decorators import action
+from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -207,20 +208,28 @@ class ConversionViewSet(viewsets.ReadOnlyModelViewSet):
     )
     def create(self, request: Request) -> Response:
         advertiser: Advertiser = request.auth.advertiser
-        fields: Mapping[str, object] = request.data
+        fields: Mapping[str, object] = {}
         campaign = None
-        try:
-            campaign = _campaign(advertiser, fields)
-            return answer_once(request, lambda: _told(campaign, fields))
-        except Refusal as refusal:
+
+        def keep(refusal: Refusal) -> None:
             record_rejection(
                 advertiser=advertiser,
                 campaign=campaign,
                 door="api",
                 refusal=refusal,
-                payload=fields,
+                payload=fields or {"content_type": request.content_type},
                 now=timezone.now(),
             )
+
+        try:
+            fields = request.data
+            campaign = _campaign(advertiser, fields)
+            return answer_once(request, lambda: _told(campaign, fields))
+        except Refusal as refusal:
+            keep(refusal)
+            raise
+        except UnsupportedMediaType as error:
+            keep(Invalid(str(error.detail), code=error.default_code))
             raise
 
     @extend_schema(

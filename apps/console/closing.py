@@ -80,6 +80,8 @@ def closing(request: HttpRequest) -> HttpResponse:
     advertiser = access_of(request).advertiser
     now = timezone.now()
     asked = read_day(f"{request.GET.get('month', '')}-01")
+    if asked is None and "month" in request.GET:
+        messages.error(request, _("There is no such month to close; this is the next one."))
     month = asked or next_month(advertiser, now)
     may_close = may(request, FINANCE)
     form = TypedMonth(month, request.POST or None)

@@ -22,6 +22,8 @@ Word = str | Promise
 Choices = Callable[[HttpRequest], Sequence[tuple[str, Word]]]
 Apply = Callable[[QuerySet, str, HttpRequest], QuerySet]
 
+FIRST_YEAR, LAST_YEAR = 1970, 2200
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:
@@ -121,7 +123,9 @@ def moment_filters(path: str) -> list[Filter]:
 
 
 def read_day(value: str) -> date | None:
+    """Return the day that an address names, or None; days that no business has had or plans are none."""
     try:
-        return date.fromisoformat(value)
+        day = date.fromisoformat(value)
     except ValueError:
         return None
+    return day if FIRST_YEAR <= day.year <= LAST_YEAR else None

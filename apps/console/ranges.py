@@ -77,4 +77,4 @@ def _custom(request: HttpRequest, today: date) -> tuple[date, date] | None:
         last = min(date.fromisoformat(request.GET.get("to", "")), today)
     except ValueError:
         return None
-    return (first, last) if timedelta(0) <= last - first <= LONGEST else None
+    return (first, last) if timedelta(0) <= last - first <= LONGEST and first.year > 1999 else None

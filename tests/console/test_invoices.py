@@ -26,6 +26,17 @@ def acme():
     return acme
 
 
+@pytest.mark.parametrize("month", ["0001-01", "9999-12", "0000-01", "2026-13", "x", ""])
+def test_a_month_that_is_none_is_said_so(acme, month):
+    answer = acme.owner.get(f"{reverse('admin:closing')}?month={month}")
+
+    assert answer.status_code == 200
+    assert "There is no such month to close" in answer.text
+    listed = acme.owner.get(f"{reverse('admin:statements_statement_changelist')}?month={month}-01")
+    assert listed.status_code == 200
+    assert acme.owner.get(f"{reverse('admin:index')}?range=custom&from={month}-01&to={month}-02").status_code == 200
+
+
 def pages(acme) -> tuple[str, str]:
     listed = acme.owner.get(reverse("admin:invoices_invoice_changelist"))
     shown = acme.owner.get(reverse("admin:invoices_invoice_change", args=[acme.invoice.pk]))

@@ -116,6 +116,24 @@ def test_a_held_conversion_does_not_mature(acme):
     assert approve_matured(advertiser=acme.advertiser, now=NOON + timedelta(days=31)) == 1
 
 
+@pytest.mark.parametrize(
+    ("verb", "more", "state"), [(hold_conversions, {}, "ON_HOLD"), (reject_conversions, {"reason": "test"}, "REJECTED")]
+)
+def test_what_somebody_else_decides_first_stays_and_does_not_stop_the_maturing(acme, verb, more, state):
+    call = {"advertiser": acme.advertiser, "conversion_ids": [sell(acme).pk], "actor": SYSTEM, "now": NOON, **more}
+    meanwhile = iter([call])
+
+    def decide_first(execute, sql, *args):
+        result = execute(sql, *args)
+        for found in meanwhile if '"decide_by" <' in sql else ():
+            verb(**found)
+        return result
+
+    with connection.execute_wrapper(decide_first):
+        assert approve_matured(advertiser=acme.advertiser, now=NOON + timedelta(days=31)) == 0
+    assert Decision.objects.get().state == state
+
+
 def test_another_advertiser_s_conversion_is_refused_and_stays(acme):
     sale = sell(acme)
     stranger = make_advertiser("stranger")

@@ -25,6 +25,7 @@ from apps.records.services import record_act
 from apps.tracking.models import Unsettled
 
 CHUNK = 5_000
+PENDING_ONLY = frozenset({DecisionState.PENDING})
 
 
 class ConversionLocked(Conflict):
@@ -94,9 +95,8 @@ def approve_matured(*, advertiser: Advertiser, now: datetime) -> int:
         ids = list(due.order_by("conversion_id").values_list("conversion_id", flat=True)[:CHUNK])
         if not ids:
             return moved
-        moved += approve_conversions(
-            advertiser=advertiser, conversion_ids=ids, actor=SYSTEM, now=now, note="matured"
-        ).moved
+        # What somebody else has decided meanwhile is no fault here: the next look no longer finds it.
+        moved += _decide(advertiser, ids, DecisionState.APPROVED, "", "matured", SYSTEM, now, PENDING_ONLY).moved
 
 
 def _in_chunks(
@@ -132,8 +132,9 @@ def _decide(
     note: str,
     actor: Actor,
     now: datetime,
+    sources: frozenset[str] = frozenset(DecisionState.values),
 ) -> DecisionResult:
-    """Move one chunk under its rows' locks, taken in the order of their ids."""
+    """Move those of one chunk that are in `sources`, under their rows' locks, taken in the order of their ids."""
     today = day_of(now, advertiser.zone)
     rows = list(
         Decision.objects.for_advertiser(advertiser)
@@ -143,7 +144,11 @@ def _decide(
     )
     already = {row.conversion_id for row in rows if row.state == state}
     unsettled = set(Unsettled.objects.filter(conversion_id__in=ids).values_list("conversion_id", flat=True))
-    movable = [row for row in rows if row.conversion_id not in unsettled and _may_move(row, state, today)]
+    movable = [
+        row
+        for row in rows
+        if row.state in sources and row.conversion_id not in unsettled and _may_move(row, state, today)
+    ]
     refused = set(ids) - already - {row.conversion_id for row in movable}
     if not movable:
         return DecisionResult(0, tuple(sorted(refused)))

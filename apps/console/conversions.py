@@ -152,7 +152,7 @@ class ConversionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=lazy("Order"))
     def order(self, obj: Conversion) -> str:
-        return obj.order_ref
+        return display.number(obj.order_ref)
 
     @admin.display(description=lazy("Campaign"))
     def campaign_name(self, obj: Conversion) -> str:

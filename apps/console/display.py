@@ -106,6 +106,11 @@ def link(url: str, text: object) -> SafeString:
     return format_html('<a class="tb-link" href="{}">{}</a>', url, text)
 
 
+def number(text: object) -> SafeString:
+    """Return an order or document number in one line; a very long one is cut on the screen, not in the text."""
+    return format_html('<span class="tb-id" title="{0}">{0}</span>', text)
+
+
 def code(text: object) -> SafeString:
     return format_html('<code class="tb-code">{}</code>', text)
 

@@ -17,6 +17,7 @@ from apps.identity.models import Advertiser, LegalEntity
 from apps.invoices.models import Invoice
 from apps.invoices.rules import Blocked, obstacles
 from apps.invoices.selectors import agreement_of, payee_party, payer_party
+from apps.invoices.services import pay_run
 from apps.ledger.models import Account, AccountKind, Posting, PostingPurpose, UnstatedPosting
 from apps.partners.models import Partner, Partnership
 from apps.statements.models import ClosedPeriod, Statement
@@ -27,9 +28,13 @@ Key = tuple[int, str]
 
 @dataclass(slots=True)
 class Coming:
-    """What is expected on a day, in minor units: invoiced (with VAT), approved (net), pending (net, if approved)."""
+    """What is expected on a day, in minor units: invoiced (with VAT), approved (net), pending (net, if approved).
+
+    `is_past` where the day has gone by and nothing is known to have been transferred.
+    """
 
     pays_on: date
+    is_past: bool = False
     invoiced_minor: int = 0
     approved_minor: int = 0
     pending_minor: int = 0
@@ -56,7 +61,8 @@ class PartnerAccount:
 
     @property
     def next_payment(self) -> Coming | None:
-        return next((row for row in self.coming if row.invoiced_minor or row.approved_minor), None)
+        sure = (row for row in self.coming if row.invoiced_minor or row.approved_minor)
+        return next((row for row in sure if not row.is_past), None)
 
 
 def accounts_of_partner(*, partner: Partner, now: datetime) -> list[PartnerAccount]:
@@ -77,7 +83,8 @@ def accounts_of_partner(*, partner: Partner, now: datetime) -> list[PartnerAccou
     days: dict[Key, dict[date, Coming]] = defaultdict(dict)
 
     def on(advertiser_id: int, currency: str, day: date) -> Coming:
-        return days[advertiser_id, currency].setdefault(day, Coming(day))
+        today = day_of(now, account(advertiser_id, currency).advertiser.zone)
+        return days[advertiser_id, currency].setdefault(day, Coming(day, day < today))
 
     for advertiser_id, currency, state, pays_on, total in _awaited(partner):
         if state == DecisionState.ON_HOLD:
@@ -96,15 +103,12 @@ def accounts_of_partner(*, partner: Partner, now: datetime) -> list[PartnerAccou
     carried = Statement.objects.filter(partner=partner).order_by("advertiser_id", "currency", "-place")
     for statement in carried.distinct("advertiser_id", "currency"):
         account(statement.advertiser_id, statement.currency).carried_minor = statement.carried_minor
-    for invoice in Invoice.objects.filter(
-        partner=partner, pay_on__isnull=False, settlements__reversed_at=None
-    ).distinct():
-        advertiser = account(invoice.advertiser_id, invoice.currency).advertiser
-        if invoice.pay_on >= day_of(now, advertiser.zone):
-            on(advertiser.pk, invoice.currency, invoice.pay_on).invoiced_minor += invoice.gross_minor
+    for key, pays_on, amount in _open_invoices(partner, {key: row.paid_minor for key, row in accounts.items()}):
+        on(*key, pays_on).invoiced_minor += amount
     for key, due in _unstated(partner).items():
         advertiser_id, currency = key
-        for pays_on, amount in _payments(account(advertiser_id, currency), due):
+        row = account(advertiser_id, currency)
+        for pays_on, amount in _payments(row, due, day_of(now, row.advertiser.zone)):
             on(advertiser_id, currency, pays_on).approved_minor += amount
     for key, row in accounts.items():
         row.coming = [days[key][day] for day in sorted(days[key])]
@@ -151,14 +155,28 @@ def _unstated(partner: Partner) -> Mapping[Key, list[tuple[date, int]]]:
     return {key: sorted(sums.items()) for key, sums in found.items()}
 
 
-def _payments(account: PartnerAccount, due: Sequence[tuple[date, int]]) -> Iterable[tuple[date, int]]:
+def _open_invoices(partner: Partner, paid: dict[Key, int]) -> Iterable[tuple[Key, date, int]]:
+    """Yield what is invoiced and not transferred, by pay day; what was transferred pays the oldest first."""
+    rows = Invoice.objects.filter(partner=partner, pay_on__isnull=False, settlements__reversed_at=None)
+    columns = ("advertiser_id", "currency", "pay_on", "gross_minor", "pk")
+    for advertiser_id, currency, pay_on, gross_minor, _pk in (
+        rows.order_by("pay_on", "pk").values_list(*columns).distinct()
+    ):
+        key = (advertiser_id, currency)
+        covered = min(paid.get(key, 0), gross_minor)
+        paid[key] = paid.get(key, 0) - covered
+        if gross_minor > covered:
+            yield key, pay_on, gross_minor - covered
+
+
+def _payments(account: PartnerAccount, due: Sequence[tuple[date, int]], today: date) -> Iterable[tuple[date, int]]:
     """Yield the payments that follow if nothing else is approved: what misses the minimum is carried on."""
     opening = account.carried_minor
     for last_on, earned in due:
         outcome = balance(opening, earned, account.minimum_minor)
         opening = outcome.carried_minor
         if outcome.payable_minor:
-            yield last_on + timedelta(days=account.advertiser.pay_days), outcome.payable_minor
+            yield pay_run(last_on, today, account.advertiser.pay_days), outcome.payable_minor
 
 
 def pay_day(statement: Statement) -> date:

@@ -35,7 +35,12 @@ def balance(account: PartnerAccount) -> dict[str, Any]:
         "approved": money(account.accrued_minor),
         "carried": money(account.carried_minor) if account.carried_minor else None,
         "invoiced": money(account.payable_minor),
-        "paid": money(account.paid_minor),
+        "awaiting": [
+            {"amount": money(row.invoiced_minor), "on": row.pays_on, "is_past": row.is_past}
+            for row in account.coming
+            if row.invoiced_minor
+        ],
+        "paid": money(account.paid_minor) if account.paid_minor else None,
         "next_pay_on": coming.pays_on if coming else None,
         "next_pay": money(coming.invoiced_minor + coming.approved_minor) if coming else money(0),
         "next_is_net": bool(coming and coming.approved_minor),

@@ -75,6 +75,7 @@ def _coming(accounts: list[PartnerAccount]) -> list[dict[str, Any]]:
     rows = [
         {
             "pays_on": row.pays_on,
+            "is_past": row.is_past,
             "advertiser": account.advertiser.name,
             "invoiced": Money(row.invoiced_minor, account.currency),
             "approved": Money(row.approved_minor, account.currency),

@@ -52,7 +52,7 @@ def receipt_of(row: PartnerConversion, partner: Partner) -> dict[str, Any]:
         "total_exact": exact_text(total, currency),
         "share_exact": exact_text(total * part, currency),
         "amount": Money.parse(own["commission"], currency),
-        "rounding": _rounding(total * part, Money.parse(own["commission"], currency)),
+        **_rounding(total * part, Money.parse(own["commission"], currency)),
         "hash": own["hash"],
         "verified": own["verified"],
     }
@@ -98,10 +98,10 @@ def exact_text(value: Fraction, currency: str) -> str:
     return f"≈\N{NO-BREAK SPACE}{unrounded_money(rounded, currency)}"
 
 
-def _rounding(exact: Fraction, amount: Money) -> str:
+def _rounding(exact: Fraction, amount: Money) -> dict[str, Any]:
     if exact == Fraction(amount.decimal):
-        return _("Nothing to round; your commission is")
-    return _("Rounded so that all parts add up to the cent; your commission is")
+        return {"rounding": _("Nothing to round; your commission is"), "is_rounded": False}
+    return {"rounding": _("Rounded so that all parts add up to the cent; your commission is"), "is_rounded": True}
 
 
 def _touches(touches: list[dict[str, Any]], partner: Partner) -> list[dict[str, Any]]:

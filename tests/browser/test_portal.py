@@ -1,10 +1,14 @@
 """A partner's morning: from the overview to the reason of an amount, and to the PDF."""
 
+from datetime import timedelta
+from uuid import uuid4
+
 import pytest
 from playwright.sync_api import expect
 
+from apps.pipeline.services.settling import settle_waiting
 from tests.browser.visits import barriers, look, sign_in
-from tests.cast import make_partner_user
+from tests.cast import make_conversion, make_partner_user, make_touch
 from tests.portal.stage import NOW, make_stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -59,6 +63,30 @@ def test_a_partner_follows_a_sale_to_the_money(stage, page):
 def test_the_other_pages_are_free_of_barriers(stage, page, path):
     sign_in(page, stage.user.email)
     look(page, path)
+
+
+@pytest.mark.parametrize("language", ["en", "de", "ru"])
+def test_no_page_scrolls_sideways_on_a_phone(stage, chromium, live_server, language):
+    space = stage.enrollments.blog
+    late = stage.sales.alone.occurred_at
+    visitor = uuid4()
+    for days in (70, 40, 1):  # the first is too old to count: its badge says why
+        make_touch(space, late - timedelta(days=days), visitor, link_id=space.links.get().pk)
+    odd = make_conversion(stage.campaign, 100_00, late, "A-VERY-LONG-ORDER-NUMBER-0001", visitor)
+    settle_waiting(now=NOW)
+    paths = ["/", "/?range=7d", "/?range=year", "/links/", "/conversions/?range=year", f"/conversions/{odd.pk}/"]
+    paths += ["/payouts/", f"/statements/{stage.statement.pk}/", "/campaigns/", "/account/"]
+    context = chromium.new_context(base_url=live_server.url, viewport={"width": 390, "height": 844}, locale=language)
+    page = context.new_page()
+    sign_in(page, stage.user.email)
+    too_wide = {}
+    for path in paths:
+        assert page.goto(path).status == 200
+        wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        if wide > 0:
+            too_wide[path] = wide
+    context.close()
+    assert too_wide == {}
 
 
 def test_a_link_is_built_and_shown_to_copy(stage, page):

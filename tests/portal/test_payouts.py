@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import time_machine
 from django.urls import reverse
 
 from apps.core.money import Money
@@ -9,7 +10,7 @@ from apps.insights.partner_selectors import accounts_of_partner, blockers_of_par
 from apps.invoices.selectors import payability
 from apps.ledger.selectors import balances_by_partner
 from apps.partners.models import Partner, Partnership, TaxProfile
-from tests.portal.stage import NOW
+from tests.portal.stage import NOW, client_of
 
 PAGE = reverse("portal:payouts")
 
@@ -21,7 +22,8 @@ def eur(text: str) -> Money:
 def test_the_balance_says_what_is_open_owed_and_coming(stage, blog):
     [balance] = blog.get(PAGE).context["balances"]
     assert (balance["pending"], balance["on_hold"]) == (eur("4.00"), eur("4.00"))
-    assert (balance["approved"], balance["paid"]) == (eur("16.00"), eur("0.00"))
+    assert (balance["approved"], balance["paid"]) == (eur("16.00"), None)
+    assert balance["awaiting"] == [{"amount": eur("142.80"), "on": date(2026, 4, 20), "is_past": False}]
     assert balance["invoiced"] == eur("142.80")  # 120.00 and 19 % VAT
     assert (balance["next_pay_on"], balance["next_pay"]) == (date(2026, 4, 20), eur("142.80"))
 
@@ -38,6 +40,17 @@ def test_expected_payments_are_by_day_and_below_the_minimum_nothing_is_promised(
         (date(2026, 4, 20), eur("142.80"), eur("0.00"), eur("0.00")),
         (date(2026, 5, 20), eur("0.00"), eur("0.00"), eur("4.00")),
     ]
+
+
+def test_what_is_invoiced_and_past_its_day_stays_among_the_expected_payments(stage):
+    with time_machine.travel(NOW.replace(day=21), tick=False):
+        answer = client_of(stage.blog).get(PAGE)
+    [row, _] = answer.context["coming"]
+    assert (row["pays_on"], row["is_past"], row["invoiced"]) == (date(2026, 4, 20), True, eur("142.80"))
+    assert answer.text.count("past its day") == 1 and "Paid so far" not in answer.text
+    [balance] = answer.context["balances"]
+    assert (balance["invoiced"], balance["next_pay_on"]) == (eur("142.80"), None)
+    assert "142.80\N{NO-BREAK SPACE}€ was due on 20 Apr 2026" in answer.text
 
 
 def test_a_lower_minimum_promises_the_next_payment(stage, blog):

@@ -229,14 +229,14 @@ def area_chart(points: Iterable[dict], label: str) -> dict:
         return _pattern(_locale(), places).apply(value, _locale(), currency=kind.currency, currency_digits=False)
 
     line = _curve(values, top)
-    every = max((len(rows) - 1) // 4, 1)
+    gaps = 4 if len(rows) > 4 else min(len(rows) - 1, 2)
     return {
         "label": label,
         "line": line,
         "area": f"{line}V100H0Z",
         "past": _curve(past, top) if past else "",
         "ticks": [scale(top), scale(top / 2), scale(Decimal(0))],
-        "days": [row["label"] for row in rows][::every],
+        "days": [rows[place * (len(rows) - 1) // max(gaps, 1)]["label"] for place in range(gaps + 1)],
         "rows": [
             {"label": row["label"], "value": written(value), "previous": written(past[i]) if past else ""}
             for i, (row, value) in enumerate(zip(rows, values, strict=True))

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from unfold.sites import UnfoldAdminSite
@@ -23,6 +23,8 @@ from unfold.sites import UnfoldAdminSite
 from apps.console.access import access_of, advertisers_for, enter
 from apps.identity.models import Advertiser, Role
 
+# The console speaks English alone until all of it is translated: half of a page in another language helps nobody.
+LANGUAGE = "en"
 Page = tuple[str, str, Callable[..., HttpResponse]]
 
 
@@ -54,7 +56,8 @@ class ConsoleSite(UnfoldAdminSite):
         return access_of(request).is_let_in
 
     def admin_view(self, view: Callable, cacheable: bool = False, needs_advertiser: bool = True) -> Callable:
-        """Let only the advertiser's people and operators in, in the advertiser's time zone, with Unfold's CSP."""
+        """Let only the advertiser's people and operators in, in the advertiser's time zone and the console's language,
+        with Unfold's CSP."""
         guarded = super().admin_view(view, cacheable)
 
         @wraps(view)
@@ -62,16 +65,13 @@ class ConsoleSite(UnfoldAdminSite):
             access = access_of(request)
             if access.is_operator and access.advertiser is None and needs_advertiser:
                 return HttpResponseRedirect(reverse("admin:advertisers"))
-            if access.advertiser is None:
-                return guarded(request, *args, **kwargs)
-            timezone.activate(access.advertiser.zone)
-            try:
+            zone = access.advertiser.zone if access.advertiser else None
+            with timezone.override(zone), translation.override(LANGUAGE):
                 response = guarded(request, *args, **kwargs)
                 if hasattr(response, "render") and callable(response.render) and not response.is_rendered:
                     response.render()
+                response["Content-Language"] = LANGUAGE
                 return response
-            finally:
-                timezone.deactivate()
 
         return csp(settings.CONSOLE_CSP)(enter_first)
 

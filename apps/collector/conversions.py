@@ -126,8 +126,8 @@ def _store(campaign: Campaign, call: Call, now: datetime) -> Answer:
     fact = read_conversion(call.fields, terms=terms_of(campaign), now=now)
     received = receive_conversion(campaign=campaign, fact=fact, now=now)
     content: dict[str, object] = {"ok": True, "id": str(received.id), "status": received.status}
-    if fact.forged_clicks:
-        content["ignored"] = ["forged_click"]
+    if fact.ignored:
+        content["ignored"] = fact.ignored
     return as_json(201 if received.created else 200, content)
 
 

@@ -18,6 +18,7 @@ from apps.campaigns.services import rotate_secret
 from apps.console.access import access_of, actor_of
 from apps.console.campaign_tabs import tabs
 from apps.console.site import site
+from apps.console.tracking_words import FIELDS, REFUSALS
 from apps.tracking.models import Conversion, RejectedEvent
 
 LATEST = 50
@@ -26,6 +27,13 @@ CURL = """curl -X POST '{address}' \\
   -d order_ref=A-1001 \\
   -d amount=100.00 -d currency={currency} \\
   -d tclid="$TCLID\""""
+
+BASKET = """curl -X POST '{address}' \\
+  -H 'Content-Type: application/json' \\
+  -d '{{"tclid": "'"$TCLID"'", "order_ref": "A-1002", "currency": "{currency}",
+  "lines": [{{"sku": "B-7", "name": "Boots", "category": "SHOES", "quantity": 1, "unit_price": "79.00"}},
+            {{"sku": "S-1", "name": "Socks", "quantity": 3, "unit_price": "7.00", "discount": "1.00"}}],
+  "discount": "9.00", "amount": "90.00", "coupon": ["SAVE10"], "new_customer": true}}'"""
 
 PYTHON = """import hashlib, hmac, time
 from urllib.parse import quote, urlencode
@@ -104,7 +112,14 @@ def tracking_page(model_admin: Any, request: HttpRequest, campaign: Campaign) ->
         campaign=campaign,
         address=address,
         click_address=f"{settings.TRACKING_URL}/c/{link.code if link else '<link>'}",
-        snippets=[("curl", CURL.format(**values)), ("Python", PYTHON.format(**values)), ("PHP", PHP.format(**values))],
+        snippets=[
+            ("curl", CURL.format(**values)),
+            (_("curl, with lines and a code"), BASKET.format(**values)),
+            (_("Python, signed"), PYTHON.format(**values)),
+            (_("PHP, signed"), PHP.format(**values)),
+        ],
+        fields=FIELDS,
+        refusals=REFUSALS,
         events=events,
         now=timezone.now(),
         may_change=model_admin.has_change_permission(request),

@@ -112,6 +112,13 @@ def test_forged_click_of_another_campaign_is_refused(host, cast):
     assert host.get(SHOP, {**SALE, "tclid": borrowed, "coupon": "SAVE10"}).json["ignored"] == ["forged_click"]
 
 
+def test_a_typo_in_a_name_is_stored_without_it_and_said(host, cast):
+    told = [host.get(SHOP, {**SALE, "items": "[]"}) for _ in range(2)]
+
+    assert [(reply.status, reply.json["ignored"]) for reply in told] == [(201, ["items"]), (200, ["items"])]
+    assert "ignored" not in host.get(SHOP, SALE).json
+
+
 def test_click_that_is_signed_but_not_seen_yet_is_taken(host, cast):
     id_ = uuid7(NOON)
 

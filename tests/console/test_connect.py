@@ -10,8 +10,16 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from apps.console.tracking_words import FIELDS as FIELDS_SAID
+from apps.console.tracking_words import REFUSALS
+from apps.core.errors import Refusal
 from apps.identity.models import Scope
 from apps.tracking.models import Conversion
+from apps.tracking.rules.basket import LINE_FIELDS
+from apps.tracking.rules.conversions import FIELDS, read_conversion
+from apps.tracking.rules.fields import read_json
+from apps.tracking.selectors import terms_of
+from tests.cast import NOON
 from tests.console.scene import make_scene
 
 pytestmark = pytest.mark.django_db
@@ -52,3 +60,26 @@ def test_the_curl_line_of_a_new_key_is_a_call_that_it_may_make(acme, scope):
     if body:
         sale = Conversion.objects.get(order_ref=json.loads(body)["order_ref"])
         assert (sale.campaign, sale.is_test) == (acme.campaign, True)
+
+
+def test_the_table_of_a_call_names_every_field_that_is_read(acme):
+    named = [name for name, _ in FIELDS_SAID]
+    assert set(named) == {*FIELDS, *(f"lines[].{name}" for name in LINE_FIELDS)}
+    page = acme.owner.get(reverse("admin:campaigns_campaign_tracking", args=[acme.campaign.pk])).text
+    assert all(f">{name}</code>" in page for name in [*named, *(code for _, code, _ in REFUSALS)])
+
+
+def test_the_table_of_refusals_has_only_codes_that_are_given(acme):
+    def codes(kind: type[Refusal]) -> set[str]:
+        return {kind.code}.union(*(codes(one) for one in kind.__subclasses__()))
+
+    assert {code for _, code, _ in REFUSALS} - {"unavailable"} <= codes(Refusal)
+
+
+def test_the_snippet_with_lines_and_a_code_is_read_whole(acme):
+    page = acme.owner.get(reverse("admin:campaigns_campaign_tracking", args=[acme.campaign.pk]))
+    basket = shlex.split(next(text for text in snippets(page) if '"lines"' in text).replace("\\\n", " "))
+    fields = read_json(basket[basket.index("-d") + 1].replace("$TCLID", "").encode())
+    fact = read_conversion(fields, terms=terms_of(acme.campaign), now=NOON)
+    assert (fact.amount_minor, fact.discount_minor, fact.coupons, fact.ignored) == (90_00, 9_00, ("SAVE10",), [])
+    assert sum(line.quantity * line.unit_price_minor for line in fact.lines) - fact.discount_minor == fact.amount_minor

@@ -193,3 +193,24 @@ def test_same_content_has_the_same_hash_and_any_change_another():
     assert first.content_hash(7) == later.content_hash(7)
     hashes = {read({**SALE, **change}).content_hash(7) for change in changes}
     assert len(hashes | {first.content_hash(7), first.content_hash(8)}) == len(changes) + 2
+
+
+def test_names_that_nothing_is_read_from_are_told_back():
+    fact = read({**SALE, "items": "[]", "utm_source": "x", "p1": "y", "lines": '[{"unit_price":1,"price":2}]'})
+
+    assert fact.ignored == ["items", "utm_source", "p1", "lines[0].price"]
+    assert read({**SALE, "sig": "x", "ts": "1", "test": "1"}).unknown == ()
+
+
+def test_unknown_names_are_no_part_of_the_content():
+    assert read({**SALE, "items": "1"}).content_hash(1) == read(SALE).content_hash(1)
+
+
+def test_unknown_names_are_few_short_and_printable():
+    fact = read({**SALE, "x" * 500: "1", "a\ud800\x00b": "1", **{f"n{number}": "1" for number in range(50)}})
+
+    assert (fact.unknown[0], fact.unknown[1], len(fact.unknown)) == ("x" * 60, "a??b", 20)
+
+
+def test_forged_clicks_and_unknown_names_are_both_ignored():
+    assert read({**SALE, "tclid": FORGED, "coupon": "A", "itmes": "1"}).ignored == ["forged_click", "itmes"]

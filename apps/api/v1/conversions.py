@@ -67,6 +67,7 @@ class ConversionInput(serializers.Serializer):
     currency = serializers.CharField(max_length=3, required=False)
     discount = serializers.CharField(required=False, help_text="The order discount within `amount`.")
     lines = LineInput(many=True, required=False)
+    parts = serializers.CharField(required=False, help_text="Instead of `lines`: `CATEGORY:11.10|CATEGORY:14.99`.")
     coupon = serializers.ListField(child=serializers.CharField(max_length=80), required=False)
     new_customer = serializers.BooleanField(required=False)
     occurred_at = serializers.DateTimeField(required=False, help_text="With its zone. Default: now.")
@@ -78,6 +79,11 @@ class ConversionTold(serializers.Serializer):
     ok = serializers.BooleanField()
     id = serializers.UUIDField()
     status = serializers.ChoiceField(choices=STATUSES)
+    ignored = serializers.ListField(
+        child=serializers.CharField(),
+        required=False,
+        help_text="Names of the call that nothing was read from, and `forged_click` where click ids were left out.",
+    )
 
 
 class RejectionInput(serializers.Serializer):
@@ -283,9 +289,10 @@ def _campaign(advertiser: Advertiser, fields: Mapping[str, object]) -> Campaign:
 
 def _told(campaign: Campaign, fields: Mapping[str, object]) -> Response:
     now = timezone.now()
-    fact = read_conversion(fields, terms=terms_of(campaign), now=now)
+    told = {name: value for name, value in fields.items() if name != "campaign"}
+    fact = read_conversion(told, terms=terms_of(campaign), now=now)
     received = receive_conversion(campaign=campaign, fact=fact, now=now, source="api")
     content: dict[str, object] = {"ok": True, "id": str(received.id), "status": received.status}
-    if fact.forged_clicks:
-        content["ignored"] = ["forged_click"]
+    if fact.ignored:
+        content["ignored"] = fact.ignored
     return Response(content, status=201 if received.created else 200)

@@ -10,6 +10,7 @@ from apps.core.money import InvalidAmount, Money
 from apps.tracking.rules.fields import InvalidBody, read_list, text_of
 
 DEFAULT_CATEGORY = "DEFAULT"
+LINE_FIELDS = ("sku", "name", "category", "shop_category", "quantity", "unit_price", "discount")
 MOST_LINES = 500
 LARGEST_QUANTITY = 1_000_000
 LARGEST_MINOR = 10**17
@@ -64,6 +65,18 @@ def read_lines(fields: Mapping[str, object], currency: str) -> tuple[LineFact, .
     if not isinstance(items, list) or len(items) > MOST_LINES:
         raise InvalidLines(f"`lines` is a JSON list of at most {MOST_LINES} positions.", path="lines")
     return tuple(line for place, item in enumerate(items) for line in _read_line(item, currency, f"lines[{place}]"))
+
+
+def unknown_of_lines(fields: Mapping[str, object]) -> list[str]:
+    """Return the names within readable `lines` that no position has: `lines[0].price`."""
+    given = fields.get("lines")
+    items = read_list(given) if isinstance(given, str) and given else given
+    return [
+        f"lines[{place}].{name}"
+        for place, item in enumerate(items if isinstance(items, list) else ())
+        for name in item
+        if name not in LINE_FIELDS
+    ]
 
 
 def _read_line(item: object, currency: str, path: str) -> list[LineFact]:

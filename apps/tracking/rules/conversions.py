@@ -12,13 +12,18 @@ from uuid import UUID
 
 from apps.core.errors import Invalid
 from apps.core.money import digits
-from apps.tracking.rules.basket import LineFact, read_amount, read_lines
+from apps.tracking.rules.basket import LineFact, read_amount, read_lines, unknown_of_lines
 from apps.tracking.rules.clicks import read_click
 from apps.tracking.rules.fields import InvalidField, MissingField, flag_of, moment_of, text_of, texts_of
 
 GOAL = re.compile(r"[A-Z0-9_-]{1,40}")
+FIELDS = (
+    *("tclid", "order_ref", "goal", "amount", "currency", "discount", "lines", "parts", "coupon", "new_customer"),
+    *("occurred_at", "country", "test", "sig", "ts"),
+)
 MOST_CLICKS = 50
 MOST_COUPONS = 20
+MOST_UNKNOWN, LONGEST_UNKNOWN = 20, 60
 
 
 class ForgedClick(Invalid):
@@ -45,7 +50,8 @@ class ConversionFact:
     """A conversion as the shop tells it; amounts in minor units of `currency`.
 
     `amount_minor` is after the order discount `discount_minor`, net of VAT and shipping. Without
-    `occurred_at` the conversion happened when it was told. `forged_clicks` counts click ids left out.
+    `occurred_at` the conversion happened when it was told. `forged_clicks` counts click ids left out, `unknown`
+    names fields of the call that nothing is read from.
     """
 
     goal: str
@@ -61,17 +67,23 @@ class ConversionFact:
     country: str = ""
     is_test: bool = False
     forged_clicks: int = 0
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def ignored(self) -> list[str]:
+        """Return what the answer says was left out of the call."""
+        return [*(["forged_click"] if self.forged_clicks else []), *self.unknown]
 
     def content_hash(self, campaign_id: int) -> str:
         """Return what tells an exact repeat from other content: SHA-256 over the campaign and every field."""
         content = {**asdict(self), "campaign_id": campaign_id}
-        del content["forged_clicks"]
+        del content["forged_clicks"], content["unknown"]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_conversion(fields: Mapping[str, object], *, terms: Terms, now: datetime) -> ConversionFact:
-    """Read a conversion's fields; names the campaign does not know are left alone.
+    """Read a conversion's fields; names that nothing is read from are told back in `unknown`.
 
     Raises MissingField, InvalidField, InvalidTime, InvalidAmount, InvalidCurrency, InvalidLines,
     CurrencyNotAccepted, and ForgedClick where every click id is forged and there is no coupon either.
@@ -105,6 +117,16 @@ def read_conversion(fields: Mapping[str, object], *, terms: Terms, now: datetime
         country=_country(fields),
         is_test=bool(flag_of(fields, "test")),
         forged_clicks=read.count(None),
+        unknown=_unknown(fields),
+    )
+
+
+def _unknown(fields: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the first names that nothing is read from, shortened and without what cannot be printed."""
+    names = [*(name for name in fields if name not in FIELDS), *unknown_of_lines(fields)]
+    return tuple(
+        "".join(letter if letter.isprintable() else "?" for letter in name[:LONGEST_UNKNOWN])
+        for name in names[:MOST_UNKNOWN]
     )
 
 

@@ -20,7 +20,7 @@ from tests.cast import NOON, START, make_cast, make_conversion, make_coupon, mak
 from tests.pipeline.test_parity import lines, policies, touches
 
 pytestmark = pytest.mark.django_db
-BESIDE = {"conversion", "policy_version", "plan_versions", "hash", "verified", "touches"}
+BESIDE = {"conversion", "policy_version", "plan_versions", "hash", "verified", "touches", "corrections"}
 numbers = count(1)
 
 

@@ -15,7 +15,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 
 from apps.campaigns.models import Campaign, Coupon, Enrollment, EnrollmentState, TrackingLink
 from apps.campaigns.services import end_enrollment, enroll_ad_space, make_link
@@ -67,7 +67,9 @@ def urls(model_admin: Any) -> list:
 
 class EnrollForm(PlainForm):
     ad_space = forms.ModelChoiceField(
-        AdSpace.objects.none(), label=lazy("Ad space"), empty_label=lazy("Choose an ad space of an active partner")
+        AdSpace.objects.none(),
+        label=gettext_lazy("Ad space"),
+        empty_label=gettext_lazy("Choose an ad space of an active partner"),
     )
 
     def __init__(self, campaign: Campaign, *args: Any, **kwargs: Any) -> None:
@@ -86,13 +88,13 @@ class EnrollForm(PlainForm):
 
 
 class LinkForm(PlainForm):
-    name = forms.CharField(label=lazy("Name"), max_length=120, required=False)
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=120, required=False)
     landing_url = forms.URLField(
-        label=lazy("Deep link"),
+        label=gettext_lazy("Deep link"),
         max_length=2000,
         required=False,
         assume_scheme="https",
-        help_text=lazy("Empty: the campaign's landing page."),
+        help_text=gettext_lazy("Empty: the campaign's landing page."),
     )
 
 

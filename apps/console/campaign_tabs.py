@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.urls import reverse
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 
 TABS = {
-    "change": lazy("General"),
-    "plan": lazy("Commission plan"),
-    "attribution": lazy("Attribution"),
-    "partners": lazy("Partners and links"),
-    "coupons": lazy("Coupons"),
-    "tracking": lazy("Tracking"),
+    "change": gettext_lazy("General"),
+    "plan": gettext_lazy("Commission plan"),
+    "attribution": gettext_lazy("Attribution"),
+    "partners": gettext_lazy("Partners and links"),
+    "coupons": gettext_lazy("Coupons"),
+    "tracking": gettext_lazy("Tracking"),
 }
 
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 
 from apps.campaigns.models import Campaign, CampaignState, EnrollmentState
 from apps.campaigns.services import revise_campaign
@@ -30,24 +30,26 @@ from apps.pipeline.services.opening import open_campaign
 
 
 class NewCampaignForm(PlainForm):
-    name = forms.CharField(label=lazy("Name"), max_length=200)
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=200)
     slug = forms.SlugField(
-        label=lazy("Short name"), max_length=80, help_text=lazy("Part of the tracking addresses; never changes.")
+        label=gettext_lazy("Short name"),
+        max_length=80,
+        help_text=gettext_lazy("Part of the tracking addresses; never changes."),
     )
-    landing_url = forms.URLField(label=lazy("Landing page"), max_length=2000, assume_scheme="https")
-    currency = forms.CharField(label=lazy("Currency"), max_length=3, min_length=3)
+    landing_url = forms.URLField(label=gettext_lazy("Landing page"), max_length=2000, assume_scheme="https")
+    currency = forms.CharField(label=gettext_lazy("Currency"), max_length=3, min_length=3)
     percent = forms.DecimalField(
-        label=lazy("Commission in per cent"),
+        label=gettext_lazy("Commission in per cent"),
         min_value=0,
         max_value=100,
         max_digits=7,
         decimal_places=4,
-        help_text=lazy("Of the net amount of everything; rules can follow later."),
+        help_text=gettext_lazy("Of the net amount of everything; rules can follow later."),
     )
     model = forms.ChoiceField(
-        label=lazy("Who gets the conversion"), choices=[(key, word[0]) for key, word in MODELS.items()]
+        label=gettext_lazy("Who gets the conversion"), choices=[(key, word[0]) for key, word in MODELS.items()]
     )
-    starts_at = forms.DateTimeField(label=lazy("Starts"), widget=MomentInput())
+    starts_at = forms.DateTimeField(label=gettext_lazy("Starts"), widget=MomentInput())
 
 
 class CampaignForm(OwnedForm):
@@ -77,17 +79,17 @@ class CampaignAdmin(ConsoleAdmin):
     writers = MANAGERS
     list_display = ["title", "shown_state", "partner_count", "clicks", "conversions", "revenue", "commission"]
     list_display_links = ["title"]
-    filters = [choice_filter("state", lazy("State"), CampaignState.choices)]
+    filters = [choice_filter("state", gettext_lazy("State"), CampaignState.choices)]
     search_fields = ["name", "slug"]
     ordering = ["name"]
     fieldsets = [
         (None, {"fields": [("name", "short_name"), "state", "description"]}),
-        (lazy("Where customers land"), {"fields": ["landing_url", "hosts"]}),
-        (lazy("Conversions"), {"fields": ["currencies", "signature_required", ("starts_at", "ends_at")]}),
+        (gettext_lazy("Where customers land"), {"fields": ["landing_url", "hosts"]}),
+        (gettext_lazy("Conversions"), {"fields": ["currencies", "signature_required", ("starts_at", "ends_at")]}),
     ]
     change_form_outer_before_template = "console/campaign_tabs.html"
-    empty_title = lazy("No campaign yet")
-    empty_text = lazy("Open one: name, landing page, commission and who gets the conversion are enough.")
+    empty_title = gettext_lazy("No campaign yet")
+    empty_text = gettext_lazy("Open one: name, landing page, commission and who gets the conversion are enough.")
     empty_icon = "campaign"
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -99,7 +101,7 @@ class CampaignAdmin(ConsoleAdmin):
         is_over = obj is not None and obj.state == CampaignState.ENDED
         return ["short_name", *(["state", "starts_at", "ends_at"] if is_over else [])]
 
-    @admin.display(description=lazy("Short name"))
+    @admin.display(description=gettext_lazy("Short name"))
     def short_name(self, obj: Campaign) -> str:
         return display.code(obj.slug)
 
@@ -111,31 +113,31 @@ class CampaignAdmin(ConsoleAdmin):
             row.figures = found.get(row.pk)
             row.shown_currency = advertiser.currency
 
-    @admin.display(description=lazy("Campaign"), ordering="name")
+    @admin.display(description=gettext_lazy("Campaign"), ordering="name")
     def title(self, obj: Campaign) -> str:
         return obj.name
 
-    @admin.display(description=lazy("State"), ordering="state")
+    @admin.display(description=gettext_lazy("State"), ordering="state")
     def shown_state(self, obj: Campaign) -> str:
         return display.badge(obj.state, obj.get_state_display())
 
-    @admin.display(description=lazy("Partners"), ordering="partners_active")
+    @admin.display(description=gettext_lazy("Partners"), ordering="partners_active")
     def partner_count(self, obj: Campaign) -> str:
         return display.count(obj.partners_active)
 
-    @admin.display(description=lazy("Clicks, 30 days"))
+    @admin.display(description=gettext_lazy("Clicks, 30 days"))
     def clicks(self, obj: Campaign) -> str:
         return display.count(obj.figures.clicks if obj.figures else 0)
 
-    @admin.display(description=lazy("Conversions, 30 days"))
+    @admin.display(description=gettext_lazy("Conversions, 30 days"))
     def conversions(self, obj: Campaign) -> str:
         return display.count(obj.figures.conversions if obj.figures else 0)
 
-    @admin.display(description=lazy("Revenue, 30 days"))
+    @admin.display(description=gettext_lazy("Revenue, 30 days"))
     def revenue(self, obj: Campaign) -> str:
         return display.money(obj.figures.revenue_minor if obj.figures else 0, obj.shown_currency)
 
-    @admin.display(description=lazy("Commission, 30 days"))
+    @admin.display(description=gettext_lazy("Commission, 30 days"))
     def commission(self, obj: Campaign) -> str:
         return display.money(obj.figures.commission_minor if obj.figures else 0, obj.shown_currency)
 

@@ -14,8 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from apps.commissions.models import Decision, DecisionState
 from apps.console.access import FINANCE, access_of, actor_of, may
@@ -53,7 +52,7 @@ class OpenStatement:
 
 
 class TypedMonth(PlainForm):
-    typed = forms.CharField(label=lazy("Type the month to confirm"), max_length=7)
+    typed = forms.CharField(label=gettext_lazy("Type the month to confirm"), max_length=7)
 
     def __init__(self, month: date, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)

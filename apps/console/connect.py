@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 
 from apps.campaigns.models import Campaign
 from apps.console import display
@@ -51,9 +51,9 @@ def use_of(key: AdvertiserKey, plain: str) -> dict[str, str]:
 
 
 class KeyForm(PlainForm):
-    name = forms.CharField(label=lazy("Name"), max_length=50, help_text=lazy("Which machine uses it."))
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=50, help_text=gettext_lazy("Which machine uses it."))
     scopes = forms.MultipleChoiceField(
-        label=lazy("What it may do"), choices=Scope.choices, widget=forms.CheckboxSelectMultiple
+        label=gettext_lazy("What it may do"), choices=Scope.choices, widget=forms.CheckboxSelectMultiple
     )
 
 
@@ -66,35 +66,35 @@ class KeyAdmin(ReadOnlyAdmin):
     search_fields = ["name", "prefix"]
     ordering = ["revoked", "-created"]
     actions = ["revoke"]
-    intro = lazy("A key is shown once, when it is made; only its hash is kept. Revoked keys stay listed.")
-    empty_title = lazy("No key yet")
-    empty_text = lazy("Make one for the shop's server: it sends conversions and reads what became of them.")
+    intro = gettext_lazy("A key is shown once, when it is made; only its hash is kept. Revoked keys stay listed.")
+    empty_title = gettext_lazy("No key yet")
+    empty_text = gettext_lazy("Make one for the shop's server: it sends conversions and reads what became of them.")
     empty_icon = "key"
 
-    @admin.display(description=lazy("Begins with"))
+    @admin.display(description=gettext_lazy("Begins with"))
     def shown_prefix(self, obj: AdvertiserKey) -> str:
         return display.code(f"{obj.prefix}.…")
 
-    @admin.display(description=lazy("May"))
+    @admin.display(description=gettext_lazy("May"))
     def shown_scopes(self, obj: AdvertiserKey) -> str:
         words = dict(Scope.choices)
         return ", ".join(str(words.get(scope, scope)) for scope in obj.scopes)
 
-    @admin.display(description=lazy("State"))
+    @admin.display(description=gettext_lazy("State"))
     def state(self, obj: AdvertiserKey) -> str:
         if obj.revoked:
             return display.badge("REJECTED", _("Revoked"))
         return display.badge("ENDED", _("Expired")) if obj.has_expired else display.badge("ACTIVE", _("Active"))
 
-    @admin.display(description=lazy("Last used"), ordering="last_used_at")
+    @admin.display(description=gettext_lazy("Last used"), ordering="last_used_at")
     def used(self, obj: AdvertiserKey) -> str:
         return display.moment(obj.last_used_at) if obj.last_used_at else _("never")
 
-    @admin.display(description=lazy("Made"), ordering="created")
+    @admin.display(description=gettext_lazy("Made"), ordering="created")
     def made(self, obj: AdvertiserKey) -> str:
         return display.moment(obj.created)
 
-    @admin.action(description=lazy("Revoke"))
+    @admin.action(description=gettext_lazy("Revoke"))
     def revoke(self, request: HttpRequest, queryset: QuerySet) -> None:
         self.require(request, may(request, self.writers))
         for key in queryset.filter(revoked=False):
@@ -130,36 +130,36 @@ def codes(request: HttpRequest) -> list[tuple[str, str]]:
 
 @admin.register(RejectedEvent, site=site)
 class RejectedEventAdmin(ReadOnlyAdmin):
-    plural = lazy("Refused calls")
+    plural = gettext_lazy("Refused calls")
     list_display = ["when", "shown_code", "message", "campaign_name", "door"]
     list_display_links = ["when"]
     search_fields = ["code", "message"]
     ordering = ["-at"]
     sortable_by = ["when"]
     filters = [
-        Filter("code", lambda rows, value, request: rows.filter(code=value), lazy("Code"), codes, "select"),
+        Filter("code", lambda rows, value, request: rows.filter(code=value), gettext_lazy("Code"), codes, "select"),
         campaign_filter(),
         *moment_filters("at"),
     ]
-    intro = lazy(
+    intro = gettext_lazy(
         "Calls that could not become a fact, kept for 30 days with code and payload; of a flood the rest is counted."
     )
-    empty_title = lazy("No call was refused")
-    empty_text = lazy("When the shop sends something that cannot be stored, it is listed here with its code.")
+    empty_title = gettext_lazy("No call was refused")
+    empty_text = gettext_lazy("When the shop sends something that cannot be stored, it is listed here with its code.")
     empty_icon = "verified"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).select_related("campaign")
 
-    @admin.display(description=lazy("When"), ordering="at")
+    @admin.display(description=gettext_lazy("When"), ordering="at")
     def when(self, obj: RejectedEvent) -> str:
         return display.moment(obj.at)
 
-    @admin.display(description=lazy("Code"))
+    @admin.display(description=gettext_lazy("Code"))
     def shown_code(self, obj: RejectedEvent) -> str:
         return display.code(obj.code)
 
-    @admin.display(description=lazy("Campaign"))
+    @admin.display(description=gettext_lazy("Campaign"))
     def campaign_name(self, obj: RejectedEvent) -> str:
         return obj.campaign.name if obj.campaign else display.DASH
 

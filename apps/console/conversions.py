@@ -16,8 +16,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from apps.attribution.models import Share
 from apps.commissions.models import Commission, Decision, DecisionState, Reason
@@ -40,11 +39,11 @@ from apps.tracking.models import Conversion
 
 MOST_AT_ONCE = 20_000
 TABS = {
-    "": lazy("All"),
-    "open": lazy("To decide"),
-    "hold": lazy("On hold"),
-    "approved": lazy("Approved"),
-    "rejected": lazy("Rejected"),
+    "": gettext_lazy("All"),
+    "open": gettext_lazy("To decide"),
+    "hold": gettext_lazy("On hold"),
+    "approved": gettext_lazy("Approved"),
+    "rejected": gettext_lazy("Rejected"),
 }
 
 
@@ -74,9 +73,14 @@ def by_partner(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
 
 
 class RejectForm(PlainForm):
-    reason = forms.ChoiceField(label=lazy("Reason"), choices=[("", lazy("Choose a reason")), *Reason.choices])
+    reason = forms.ChoiceField(
+        label=gettext_lazy("Reason"), choices=[("", gettext_lazy("Choose a reason")), *Reason.choices]
+    )
     note = forms.CharField(
-        label=lazy("Note"), max_length=300, required=False, help_text=lazy("The partner sees the reason, not the note.")
+        label=gettext_lazy("Note"),
+        max_length=300,
+        required=False,
+        help_text=gettext_lazy("The partner sees the reason, not the note."),
     )
 
 
@@ -86,18 +90,18 @@ class ConversionAdmin(ReadOnlyAdmin):
     list_display = ["happened", "order", "campaign_name", "amount", "partners", "commission", "state", "decide_by"]
     list_display_links = ["happened", "order"]
     search_fields = ["order_ref"]
-    search_help_text = lazy("Find an order number")
+    search_help_text = gettext_lazy("Find an order number")
     ordering = ["-occurred_at", "-pk"]
     sortable_by = ["happened", "amount", "decide_by"]
     filters = [
         Filter("state", by_state),
         campaign_filter(),
-        Filter("partner", by_partner, lazy("Partner"), partner_filter().choices, "select"),
+        Filter("partner", by_partner, gettext_lazy("Partner"), partner_filter().choices, "select"),
         *moment_filters("occurred_at"),
     ]
     actions = ["approve", "reject", "hold", "release"]
-    empty_title = lazy("No conversion yet")
-    empty_text = lazy(
+    empty_title = gettext_lazy("No conversion yet")
+    empty_text = gettext_lazy(
         "They appear here seconds after the shop sends them. The campaign's Tracking tab has the snippets."
     )
     empty_icon = "receipt_long"
@@ -146,23 +150,23 @@ class ConversionAdmin(ReadOnlyAdmin):
         for row in rows:
             row.shown_shares, row.commission_minor = shares.get(row.pk, []), sums.get(row.pk)
 
-    @admin.display(description=lazy("Time"), ordering="occurred_at")
+    @admin.display(description=gettext_lazy("Time"), ordering="occurred_at")
     def happened(self, obj: Conversion) -> str:
         return display.moment(obj.occurred_at)
 
-    @admin.display(description=lazy("Order"))
+    @admin.display(description=gettext_lazy("Order"))
     def order(self, obj: Conversion) -> str:
         return display.number(obj.order_ref)
 
-    @admin.display(description=lazy("Campaign"))
+    @admin.display(description=gettext_lazy("Campaign"))
     def campaign_name(self, obj: Conversion) -> str:
         return obj.campaign.name
 
-    @admin.display(description=lazy("Amount"), ordering="amount_minor")
+    @admin.display(description=gettext_lazy("Amount"), ordering="amount_minor")
     def amount(self, obj: Conversion) -> str:
         return display.money(obj.amount_minor, obj.currency)
 
-    @admin.display(description=lazy("Partners"))
+    @admin.display(description=gettext_lazy("Partners"))
     def partners(self, obj: Conversion) -> str:
         if not obj.shown_shares:
             return format_html('<span class="tb-muted">{}</span>', _("nobody") if decision_of(obj) else "–")
@@ -172,15 +176,15 @@ class ConversionAdmin(ReadOnlyAdmin):
         rest = format_html('<span class="tb-muted tb-small">+{}</span>', more) if more > 0 else ""
         return format_html('<span class="tb-shares">{}{}</span>', shown, rest)
 
-    @admin.display(description=lazy("Commission"))
+    @admin.display(description=gettext_lazy("Commission"))
     def commission(self, obj: Conversion) -> str:
         return display.money(obj.commission_minor, obj.currency)
 
-    @admin.display(description=lazy("State"))
+    @admin.display(description=gettext_lazy("State"))
     def state(self, obj: Conversion) -> str:
         return state_badge(obj)
 
-    @admin.display(description=lazy("Decide by"), ordering="decision__decide_by")
+    @admin.display(description=gettext_lazy("Decide by"), ordering="decision__decide_by")
     def decide_by(self, obj: Conversion) -> str:
         decision = decision_of(obj)
         return (
@@ -188,19 +192,19 @@ class ConversionAdmin(ReadOnlyAdmin):
         )
 
     # --- deciding ---------------------------------------------------------------------------------
-    @admin.action(description=lazy("Approve"))
+    @admin.action(description=gettext_lazy("Approve"))
     def approve(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
         return self.decide(request, list_ids(queryset), approve_conversions, _("approved"))
 
-    @admin.action(description=lazy("Put on hold"))
+    @admin.action(description=gettext_lazy("Put on hold"))
     def hold(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
         return self.decide(request, list_ids(queryset), hold_conversions, _("put on hold"))
 
-    @admin.action(description=lazy("Take off hold"))
+    @admin.action(description=gettext_lazy("Take off hold"))
     def release(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
         return self.decide(request, list_ids(queryset), release_conversions, _("taken off hold"))
 
-    @admin.action(description=lazy("Reject with a reason…"))
+    @admin.action(description=gettext_lazy("Reject with a reason…"))
     def reject(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
         if request.POST.get("select_across") != "1":
             return self.reject_page(request, list_ids(queryset), request.get_full_path())

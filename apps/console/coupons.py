@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 
 from apps.attribution.models import CouponPolicy
 from apps.attribution.services import publish_coupon_rule
@@ -26,7 +26,11 @@ from apps.console.site import site
 from apps.core.errors import Refusal
 from apps.identity.models import Advertiser
 
-STATES = [("valid", lazy("Valid now")), ("over", lazy("Over")), ("nobody", lazy("Owned by nobody"))]
+STATES = [
+    ("valid", gettext_lazy("Valid now")),
+    ("over", gettext_lazy("Over")),
+    ("nobody", gettext_lazy("Owned by nobody")),
+]
 
 
 def by_state(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
@@ -40,15 +44,15 @@ class RuleForm(PlainForm):
     """What the code changes from a moment on, instead of what the campaign's policy says of codes."""
 
     wide = ("policy",)
-    policy = forms.ChoiceField(label=lazy("Rule"), choices=list(words.COUPONS.items()))
+    policy = forms.ChoiceField(label=gettext_lazy("Rule"), choices=list(words.COUPONS.items()))
     percent = forms.DecimalField(
-        label=lazy("Per cent"),
+        label=gettext_lazy("Per cent"),
         min_value=0,
         max_value=100,
         max_digits=7,
         decimal_places=4,
         required=False,
-        help_text=lazy("Only where the owner first gets a fixed part."),
+        help_text=gettext_lazy("Only where the owner first gets a fixed part."),
     )
     starts_at = StartField()
 
@@ -70,13 +74,13 @@ class CouponAdmin(ConsoleAdmin):
     ordering = ["code"]
     fields = [("code", "campaign"), "partner", "description", ("valid_from", "valid_to")]
     filters = [
-        Filter("state", by_state, lazy("State"), lambda request: STATES, "select"),
+        Filter("state", by_state, gettext_lazy("State"), lambda request: STATES, "select"),
         campaign_filter(),
         partner_filter(),
     ]
-    intro = lazy("A code credits its owner where no click counts; the campaign's policy may give it more.")
-    empty_title = lazy("No code yet")
-    empty_text = lazy("Add one with its owner and dates; upper and lower case are the same.")
+    intro = gettext_lazy("A code credits its owner where no click counts; the campaign's policy may give it more.")
+    empty_title = gettext_lazy("No code yet")
+    empty_text = gettext_lazy("Add one with its owner and dates; upper and lower case are the same.")
     empty_icon = "sell"
 
     change_form_outer_after_template = "console/coupon_rules.html"
@@ -146,15 +150,15 @@ class CouponAdmin(ConsoleAdmin):
             lead=_("The rule takes the place of what the campaign's policy says of codes, for this code alone."),
         )
 
-    @admin.display(description=lazy("Campaign"), ordering="campaign__name")
+    @admin.display(description=gettext_lazy("Campaign"), ordering="campaign__name")
     def campaign_name(self, obj: Coupon) -> str:
         return obj.campaign.name
 
-    @admin.display(description=lazy("Owner"), ordering="partner__name")
+    @admin.display(description=gettext_lazy("Owner"), ordering="partner__name")
     def owner_name(self, obj: Coupon) -> str:
         return obj.partner.name if obj.partner else _("nobody")
 
-    @admin.display(description=lazy("State"))
+    @admin.display(description=gettext_lazy("State"))
     def shown_state(self, obj: Coupon) -> str:
         now = timezone.now()
         if obj.valid_to and obj.valid_to <= now:
@@ -163,10 +167,10 @@ class CouponAdmin(ConsoleAdmin):
             return display.badge("PENDING", _("Planned"))
         return display.badge("ACTIVE", _("Valid"))
 
-    @admin.display(description=lazy("Valid from"), ordering="valid_from")
+    @admin.display(description=gettext_lazy("Valid from"), ordering="valid_from")
     def since(self, obj: Coupon) -> str:
         return display.moment(obj.valid_from)
 
-    @admin.display(description=lazy("Valid until"), ordering="valid_to")
+    @admin.display(description=gettext_lazy("Valid until"), ordering="valid_to")
     def until(self, obj: Coupon) -> str:
         return display.moment(obj.valid_to)

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 from unfold.views import ChangeList
 
 from apps.campaigns.models import Campaign
@@ -85,7 +85,7 @@ def campaign_filter(path: str = "campaign") -> Filter:
         return list(found.values_list("pk", "name"))
 
     return Filter(
-        "campaign", lambda rows, value, request: number(rows, path, value), lazy("Campaign"), choices, "select"
+        "campaign", lambda rows, value, request: number(rows, path, value), gettext_lazy("Campaign"), choices, "select"
     )
 
 
@@ -94,7 +94,9 @@ def partner_filter(path: str = "partner") -> Filter:
         found = Partner.objects.filter(partnerships__advertiser=access_of(request).advertiser).order_by("name")
         return list(found.values_list("pk", "name"))
 
-    return Filter("partner", lambda rows, value, request: number(rows, path, value), lazy("Partner"), choices, "select")
+    return Filter(
+        "partner", lambda rows, value, request: number(rows, path, value), gettext_lazy("Partner"), choices, "select"
+    )
 
 
 def choice_filter(name: str, label: Word, options: Sequence[tuple[str, Word]]) -> Filter:
@@ -119,7 +121,10 @@ def moment_filters(path: str) -> list[Filter]:
             return rows
         return rows.filter(**{f"{path}__lt": start_of(day + timedelta(days=1), access_of(request).advertiser.zone)})
 
-    return [Filter("from", since, lazy("From"), kind="date"), Filter("to", until, lazy("To"), kind="date")]
+    return [
+        Filter("from", since, gettext_lazy("From"), kind="date"),
+        Filter("to", until, gettext_lazy("To"), kind="date"),
+    ]
 
 
 def read_day(value: str) -> date | None:

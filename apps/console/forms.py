@@ -9,7 +9,7 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 
 from apps.core.errors import Refusal
 from apps.core.money import digits
@@ -116,8 +116,8 @@ class StartField(forms.DateTimeField):
     """The moment a version holds from: now or later, so that what is settled keeps its version."""
 
     def __init__(self) -> None:
-        text = lazy("Conversions from this moment on follow the new version; those before keep theirs.")
-        super().__init__(label=lazy("Holds from"), widget=MomentInput(), help_text=text)
+        text = gettext_lazy("Conversions from this moment on follow the new version; those before keep theirs.")
+        super().__init__(label=gettext_lazy("Holds from"), widget=MomentInput(), help_text=text)
 
     def clean(self, value: Any) -> datetime:
         at, now = super().clean(value), timezone.now()

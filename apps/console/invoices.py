@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from apps.console import display
@@ -38,35 +38,35 @@ class InvoiceAdmin(ReadOnlyAdmin):
     ordering = ["-issued_at", "-pk"]
     sortable_by = ["issued", "gross"]
     filters = [partner_filter()]
-    intro = lazy("Self-billed: issued in the partner's name, numbered without gaps, never changed.")
-    empty_title = lazy("No invoice yet")
-    empty_text = lazy("After a month is closed, issue its invoices under “Close a month”.")
+    intro = gettext_lazy("Self-billed: issued in the partner's name, numbered without gaps, never changed.")
+    empty_title = gettext_lazy("No invoice yet")
+    empty_text = gettext_lazy("After a month is closed, issue its invoices under “Close a month”.")
     empty_icon = "description"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).select_related("partner").defer("content")
 
-    @admin.display(description=lazy("Partner"))
+    @admin.display(description=gettext_lazy("Partner"))
     def partner_name(self, obj: Invoice) -> str:
         return obj.partner.name
 
-    @admin.display(description=lazy("Issued"), ordering="issued_on")
+    @admin.display(description=gettext_lazy("Issued"), ordering="issued_on")
     def issued(self, obj: Invoice) -> str:
         return display.day(obj.issued_on)
 
-    @admin.display(description=lazy("Net"))
+    @admin.display(description=gettext_lazy("Net"))
     def net(self, obj: Invoice) -> str:
         return display.money(obj.net_minor, obj.currency)
 
-    @admin.display(description=lazy("VAT"))
+    @admin.display(description=gettext_lazy("VAT"))
     def vat(self, obj: Invoice) -> str:
         return display.money(obj.vat_minor, obj.currency)
 
-    @admin.display(description=lazy("Gross"), ordering="gross_minor")
+    @admin.display(description=gettext_lazy("Gross"), ordering="gross_minor")
     def gross(self, obj: Invoice) -> str:
         return display.money(obj.gross_minor, obj.currency)
 
-    @admin.display(description=lazy("Pays on"))
+    @admin.display(description=gettext_lazy("Pays on"))
     def pays(self, obj: Invoice) -> str:
         return display.day(obj.pay_on)
 
@@ -75,7 +75,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
         for row in rows:
             row.failure = failures.get(rendering_key(row.pk), "")
 
-    @admin.display(description=lazy("PDF"))
+    @admin.display(description=gettext_lazy("PDF"))
     def pdf(self, obj: Invoice) -> str:
         if obj.document_id:
             return display.badge("APPROVED", _("ready"))

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 
 from apps.campaigns.models import Coupon, Enrollment, TrackingLink
 from apps.core.periods import Period, day_of
@@ -21,14 +21,14 @@ from apps.statements.models import Statement
 
 # The codes of what stands between a partner and its document, said to the advertiser.
 OBSTACLES = {
-    "statement_only": lazy("A private person: gets statements, no invoice."),
-    "agreement_missing": lazy("The partner has not agreed to self-billing."),
-    "address_incomplete": lazy("The address is not complete."),
-    "vat_id_missing": lazy("A VAT id is missing."),
-    "vat_id_invalid": lazy("The VAT id does not have the form of its country."),
-    "tax_id_missing": lazy("A VAT id or a tax number is missing."),
-    "treatment_unknown": lazy("No VAT rule is on file for these two countries."),
-    "payer_missing": lazy("The advertiser has no legal entity yet."),
+    "statement_only": gettext_lazy("A private person: gets statements, no invoice."),
+    "agreement_missing": gettext_lazy("The partner has not agreed to self-billing."),
+    "address_incomplete": gettext_lazy("The address is not complete."),
+    "vat_id_missing": gettext_lazy("A VAT id is missing."),
+    "vat_id_invalid": gettext_lazy("The VAT id does not have the form of its country."),
+    "tax_id_missing": gettext_lazy("A VAT id or a tax number is missing."),
+    "treatment_unknown": gettext_lazy("No VAT rule is on file for these two countries."),
+    "payer_missing": gettext_lazy("The advertiser has no legal entity yet."),
 }
 
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 
 from apps.console import display
 from apps.console.access import FINANCE, MANAGERS, access_of, actor_of, may
@@ -36,11 +36,11 @@ from apps.partners.services import (
 )
 
 TABS = {
-    "": lazy("All"),
-    "APPLIED": lazy("Applications"),
-    "ACTIVE": lazy("Active"),
-    "REJECTED": lazy("Rejected"),
-    "BLOCKED": lazy("Blocked"),
+    "": gettext_lazy("All"),
+    "APPLIED": gettext_lazy("Applications"),
+    "ACTIVE": gettext_lazy("Active"),
+    "REJECTED": gettext_lazy("Rejected"),
+    "BLOCKED": gettext_lazy("Blocked"),
 }
 MOVES = {
     "approve": PartnershipState.ACTIVE,
@@ -55,7 +55,9 @@ RELATIONSHIP = ["group", "notes"]
 
 
 class MoveForm(PlainForm):
-    reason = forms.CharField(label=lazy("Reason"), max_length=300, help_text=lazy("The partner sees it."))
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"), max_length=300, help_text=gettext_lazy("The partner sees it.")
+    )
 
 
 def groups(request: HttpRequest) -> list[tuple[str, str]]:
@@ -70,7 +72,7 @@ def by_state(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
 @admin.register(Partnership, site=site)
 class PartnershipAdmin(Onboarding, ConsoleAdmin):
     writers = MANAGERS
-    plural = lazy("Partners")
+    plural = gettext_lazy("Partners")
     list_display = ["name", "kind", "shown_state", "group_name", "clicks", "conversions", "revenue", "commission"]
     list_display_links = ["name"]
     search_fields = ["partner__name", "partner__slug", "partner__website"]
@@ -78,13 +80,15 @@ class PartnershipAdmin(Onboarding, ConsoleAdmin):
     sortable_by = ["name", "shown_state"]
     filters = [
         Filter("state", by_state),
-        choice_filter("partner__kind", lazy("Kind"), PartnerKind.choices),
-        Filter("group", lambda rows, value, request: number(rows, "group", value), lazy("Group"), groups, "select"),
+        choice_filter("partner__kind", gettext_lazy("Kind"), PartnerKind.choices),
+        Filter(
+            "group", lambda rows, value, request: number(rows, "group", value), gettext_lazy("Group"), groups, "select"
+        ),
     ]
     actions = ["approve"]
     fields = [*RELATIONSHIP[:1], *MONEY, *RELATIONSHIP[1:]]
-    empty_title = lazy("No partner yet")
-    empty_text = lazy("Add the partners you have agreed with; each gets links for its ad spaces.")
+    empty_title = gettext_lazy("No partner yet")
+    empty_text = gettext_lazy("Add the partners you have agreed with; each gets links for its ad spaces.")
     empty_icon = "handshake"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
@@ -122,39 +126,39 @@ class PartnershipAdmin(Onboarding, ConsoleAdmin):
         for row in rows:
             row.figures, row.shown_currency = found.get(row.partner_id), advertiser.currency
 
-    @admin.display(description=lazy("Partner"), ordering="partner__name")
+    @admin.display(description=gettext_lazy("Partner"), ordering="partner__name")
     def name(self, obj: Partnership) -> str:
         return obj.partner.name
 
-    @admin.display(description=lazy("Kind"))
+    @admin.display(description=gettext_lazy("Kind"))
     def kind(self, obj: Partnership) -> str:
         return obj.partner.get_kind_display()
 
-    @admin.display(description=lazy("State"), ordering="state")
+    @admin.display(description=gettext_lazy("State"), ordering="state")
     def shown_state(self, obj: Partnership) -> str:
         return display.badge(obj.state, obj.get_state_display())
 
-    @admin.display(description=lazy("Group"))
+    @admin.display(description=gettext_lazy("Group"))
     def group_name(self, obj: Partnership) -> str:
         return obj.group.name if obj.group else display.DASH
 
-    @admin.display(description=lazy("Clicks, 30 days"))
+    @admin.display(description=gettext_lazy("Clicks, 30 days"))
     def clicks(self, obj: Partnership) -> str:
         return display.count(obj.figures.clicks if obj.figures else 0)
 
-    @admin.display(description=lazy("Conversions, 30 days"))
+    @admin.display(description=gettext_lazy("Conversions, 30 days"))
     def conversions(self, obj: Partnership) -> str:
         return display.count(obj.figures.conversions if obj.figures else 0)
 
-    @admin.display(description=lazy("Revenue, 30 days"))
+    @admin.display(description=gettext_lazy("Revenue, 30 days"))
     def revenue(self, obj: Partnership) -> str:
         return display.money(obj.figures.revenue_minor if obj.figures else 0, obj.shown_currency)
 
-    @admin.display(description=lazy("Commission, 30 days"))
+    @admin.display(description=gettext_lazy("Commission, 30 days"))
     def commission(self, obj: Partnership) -> str:
         return display.money(obj.figures.commission_minor if obj.figures else 0, obj.shown_currency)
 
-    @admin.action(description=lazy("Approve applications"))
+    @admin.action(description=gettext_lazy("Approve applications"))
     def approve(self, request: HttpRequest, queryset: QuerySet) -> None:
         self.require(request, may(request, self.writers))
         done = 0
@@ -255,8 +259,8 @@ class PartnerGroupAdmin(ConsoleAdmin):
     fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
     ordering = ["name"]
-    empty_title = lazy("No group yet")
-    empty_text = lazy("Groups (gold, strategic, …) let a plan pay some partners differently.")
+    empty_title = gettext_lazy("No group yet")
+    empty_text = gettext_lazy("Groups (gold, strategic, …) let a plan pay some partners differently.")
     empty_icon = "workspaces"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
@@ -274,6 +278,6 @@ class PartnerGroupAdmin(ConsoleAdmin):
     def get_prepopulated_fields(self, request: HttpRequest, obj: PartnerGroup | None = None) -> dict:
         return {} if obj else self.prepopulated_fields
 
-    @admin.display(description=lazy("Partners"), ordering="members")
+    @admin.display(description=gettext_lazy("Partners"), ordering="members")
     def partner_count(self, obj: PartnerGroup) -> str:
         return display.count(obj.members)

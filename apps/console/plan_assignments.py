@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 
 from apps.campaigns.models import Campaign, Coupon
 from apps.commissions.models import CommissionPlan, PlanAssignment
@@ -23,22 +23,25 @@ from apps.console.forms import MomentInput, PlainForm, StartField
 from apps.core.errors import Refusal
 from apps.partners.models import AdSpace, Partner, PartnerGroup
 
-WHOLE = ("campaign", lazy("The whole campaign"))
+WHOLE = ("campaign", gettext_lazy("The whole campaign"))
 
 
 class TargetForm(PlainForm):
     """One choice over everything a plan may hold for; its value is `kind:id`."""
 
     wide = ("target",)
-    target = forms.ChoiceField(label=lazy("Holds for"))
+    target = forms.ChoiceField(label=gettext_lazy("Holds for"))
     starts_at = StartField()
     ends_at = forms.DateTimeField(
-        label=lazy("Until"), required=False, widget=MomentInput(), help_text=lazy("Empty: open. Excluded.")
+        label=gettext_lazy("Until"),
+        required=False,
+        widget=MomentInput(),
+        help_text=gettext_lazy("Empty: open. Excluded."),
     )
     replace = forms.BooleanField(
-        label=lazy("Take the place of what holds there"),
+        label=gettext_lazy("Take the place of what holds there"),
         required=False,
-        help_text=lazy("The plan that holds there now ends when this one begins."),
+        help_text=gettext_lazy("The plan that holds there now ends when this one begins."),
     )
 
     def __init__(self, campaign: Campaign, *args: Any, **kwargs: Any) -> None:

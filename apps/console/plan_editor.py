@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 
 from apps.campaigns.models import Campaign
 from apps.commissions.models import CommissionPlan
@@ -43,7 +43,7 @@ class VersionForm(PlainForm):
 
 
 class PlanForm(PlainForm):
-    name = forms.CharField(label=lazy("Name"), max_length=120)
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=120)
 
 
 def refused(form: VersionForm, refusal: Refusal, part: str) -> dict[str, str] | None:

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 
 from apps.campaigns.models import Campaign
 from apps.console import display
@@ -56,10 +56,12 @@ class StatementAdmin(ReadOnlyAdmin):
     search_fields = ["partner__name"]
     ordering = ["-place"]
     sortable_by = ["title", "earned", "payable"]
-    filters = [Filter("month", by_month, lazy("Month"), months, "select"), partner_filter()]
-    intro = lazy("Opening and earned make payable and carried. What is below the minimum payout carries forward.")
-    empty_title = lazy("No statement yet")
-    empty_text = lazy("Closing a month under Finance makes one for every partner with something due.")
+    filters = [Filter("month", by_month, gettext_lazy("Month"), months, "select"), partner_filter()]
+    intro = gettext_lazy(
+        "Opening and earned make payable and carried. What is below the minimum payout carries forward."
+    )
+    empty_title = gettext_lazy("No statement yet")
+    empty_text = gettext_lazy("Closing a month under Finance makes one for every partner with something due.")
     empty_icon = "account_balance_wallet"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
@@ -71,39 +73,39 @@ class StatementAdmin(ReadOnlyAdmin):
         for row in rows:
             row.settlement = settled.get(row.pk)
 
-    @admin.display(description=lazy("Period"), ordering="place")
+    @admin.display(description=gettext_lazy("Period"), ordering="place")
     def title(self, obj: Statement) -> str:
         return date_format(obj.period.lower, "F Y")
 
-    @admin.display(description=lazy("Partner"))
+    @admin.display(description=gettext_lazy("Partner"))
     def partner_name(self, obj: Statement) -> str:
         return obj.partner.name
 
-    @admin.display(description=lazy("Lines"))
+    @admin.display(description=gettext_lazy("Lines"))
     def line_number(self, obj: Statement) -> str:
         return display.count(obj.line_count)
 
-    @admin.display(description=lazy("Opening"))
+    @admin.display(description=gettext_lazy("Opening"))
     def opening(self, obj: Statement) -> str:
         return display.money(obj.opening_minor, obj.currency)
 
-    @admin.display(description=lazy("Earned"), ordering="earned_minor")
+    @admin.display(description=gettext_lazy("Earned"), ordering="earned_minor")
     def earned(self, obj: Statement) -> str:
         return display.money(obj.earned_minor, obj.currency)
 
-    @admin.display(description=lazy("Payable"), ordering="payable_minor")
+    @admin.display(description=gettext_lazy("Payable"), ordering="payable_minor")
     def payable(self, obj: Statement) -> str:
         return display.money(obj.payable_minor, obj.currency)
 
-    @admin.display(description=lazy("Carried"))
+    @admin.display(description=gettext_lazy("Carried"))
     def carried(self, obj: Statement) -> str:
         return display.money(obj.carried_minor, obj.currency)
 
-    @admin.display(description=lazy("Settled"))
+    @admin.display(description=gettext_lazy("Settled"))
     def settled(self, obj: Statement) -> str:
         return settlement_badge(obj, obj.settlement)
 
-    @admin.display(description=lazy("Issued"))
+    @admin.display(description=gettext_lazy("Issued"))
     def issued(self, obj: Statement) -> str:
         return display.moment(obj.issued_at)
 

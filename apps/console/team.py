@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 
 from apps.console import display
 from apps.console.access import OWNERS, access_of, actor_of, may
@@ -29,12 +29,12 @@ from apps.records.models import AuditEntry
 
 
 class MemberForm(PlainForm):
-    email = forms.EmailField(label=lazy("E-mail"))
-    name = forms.CharField(label=lazy("Name"), max_length=150, required=False)
+    email = forms.EmailField(label=gettext_lazy("E-mail"))
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=150, required=False)
     role = forms.ChoiceField(
-        label=lazy("Role"),
+        label=gettext_lazy("Role"),
         choices=Role.choices,
-        help_text=lazy("Partner managers decide; finance closes months; analysts look; owners do all."),
+        help_text=gettext_lazy("Partner managers decide; finance closes months; analysts look; owners do all."),
     )
 
 
@@ -52,19 +52,19 @@ class MembershipAdmin(ConsoleAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).select_related("user")
 
-    @admin.display(description=lazy("Name"), ordering="user__name")
+    @admin.display(description=gettext_lazy("Name"), ordering="user__name")
     def person(self, obj: Membership) -> str:
         return str(obj.user)
 
-    @admin.display(description=lazy("E-mail"), ordering="user__email")
+    @admin.display(description=gettext_lazy("E-mail"), ordering="user__email")
     def email(self, obj: Membership) -> str:
         return obj.user.email
 
-    @admin.display(description=lazy("Role"), ordering="role")
+    @admin.display(description=gettext_lazy("Role"), ordering="role")
     def shown_role(self, obj: Membership) -> str:
         return obj.get_role_display()
 
-    @admin.display(description=lazy("Last login"), ordering="user__last_login")
+    @admin.display(description=gettext_lazy("Last login"), ordering="user__last_login")
     def last_login(self, obj: Membership) -> str:
         return display.moment(obj.user.last_login) if obj.user.last_login else _("never")
 
@@ -104,8 +104,11 @@ class AdvertiserAdmin(ConsoleAdmin):
     list_display = ["name", "timezone", "currency"]
     fieldsets = [
         (None, {"fields": ["name", ("timezone", "currency")]}),
-        (lazy("From sale to payment"), {"fields": [("decide_days", "lock_days", "pay_days"), "minimum_payout_minor"]}),
-        (lazy("Partners"), {"fields": ["shows_others"]}),
+        (
+            gettext_lazy("From sale to payment"),
+            {"fields": [("decide_days", "lock_days", "pay_days"), "minimum_payout_minor"]},
+        ),
+        (gettext_lazy("Partners"), {"fields": ["shows_others"]}),
     ]
     readonly_fields = ["currency"]
 
@@ -144,12 +147,12 @@ class LegalEntityAdmin(ConsoleAdmin):
     list_display = ["name", "city", "country", "vat_id", "number_prefix", "is_default"]
     fieldsets = [
         (None, {"fields": ["name", "address", ("postcode", "city", "country")]}),
-        (lazy("Tax"), {"fields": [("vat_id", "tax_number"), "register"]}),
-        (lazy("Documents"), {"fields": ["email", "number_prefix", "is_default"]}),
+        (gettext_lazy("Tax"), {"fields": [("vat_id", "tax_number"), "register"]}),
+        (gettext_lazy("Documents"), {"fields": ["email", "number_prefix", "is_default"]}),
     ]
-    intro = lazy("The companies that issue documents, each with number series of its own.")
-    empty_title = lazy("No legal entity yet")
-    empty_text = lazy("Invoices are issued by one: add name, address and VAT id.")
+    intro = gettext_lazy("The companies that issue documents, each with number series of its own.")
+    empty_title = gettext_lazy("No legal entity yet")
+    empty_text = gettext_lazy("Invoices are issued by one: add name, address and VAT id.")
     empty_icon = "apartment"
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
@@ -185,25 +188,29 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         Filter(
             "kind",
             lambda rows, value, request: rows.filter(actor_kind=value),
-            lazy("By"),
-            lambda request: [("USER", lazy("People")), ("KEY", lazy("API keys")), ("SYSTEM", lazy("The system"))],
+            gettext_lazy("By"),
+            lambda request: [
+                ("USER", gettext_lazy("People")),
+                ("KEY", gettext_lazy("API keys")),
+                ("SYSTEM", gettext_lazy("The system")),
+            ],
             "select",
         ),
         *moment_filters("at"),
     ]
-    intro = lazy("Who did what, written in the same transaction as the act itself; never changed.")
-    empty_title = lazy("Nothing has been done yet")
-    empty_text = lazy("Every decision, change and closing from now on stands here.")
+    intro = gettext_lazy("Who did what, written in the same transaction as the act itself; never changed.")
+    empty_title = gettext_lazy("Nothing has been done yet")
+    empty_text = gettext_lazy("Every decision, change and closing from now on stands here.")
     empty_icon = "history"
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return may(request, self.readers)
 
-    @admin.display(description=lazy("When"), ordering="at")
+    @admin.display(description=gettext_lazy("When"), ordering="at")
     def when(self, obj: AuditEntry) -> str:
         return display.moment(obj.at)
 
-    @admin.display(description=lazy("Did"))
+    @admin.display(description=gettext_lazy("Did"))
     def did(self, obj: AuditEntry) -> str:
         return obj.verb.replace("_", " ")
 

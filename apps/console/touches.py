@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 
 from apps.campaigns.models import Campaign
 from apps.console import display, words
@@ -44,7 +44,7 @@ def by_counting(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
 
 @admin.register(Touchpoint, site=site)
 class TouchpointAdmin(ReadOnlyAdmin):
-    plural = lazy("Touches")
+    plural = gettext_lazy("Touches")
     list_display = ["happened", "shown_kind", "partner", "campaign", "channel", "device", "counts"]
     list_display_links = None
     ordering = ["-id"]
@@ -52,16 +52,22 @@ class TouchpointAdmin(ReadOnlyAdmin):
     filters = [
         campaign_filter("campaign_id"),
         partner_filter("partner_id"),
-        choice_filter("kind", lazy("Kind"), TouchKind.choices),
+        choice_filter("kind", gettext_lazy("Kind"), TouchKind.choices),
         Filter(
-            "valid", by_counting, lazy("Counts"), lambda request: [("yes", lazy("Yes")), ("no", lazy("No"))], "select"
+            "valid",
+            by_counting,
+            gettext_lazy("Counts"),
+            lambda request: [("yes", gettext_lazy("Yes")), ("no", gettext_lazy("No"))],
+            "select",
         ),
-        Filter("from", since, lazy("From"), kind="date"),
-        Filter("to", until, lazy("To"), kind="date"),
+        Filter("from", since, gettext_lazy("From"), kind="date"),
+        Filter("to", until, gettext_lazy("To"), kind="date"),
     ]
-    intro = lazy("Clicks and other touches, of the last 30 days unless a day is chosen.")
-    empty_title = lazy("No touch in this range")
-    empty_text = lazy("Clicks on partners' links appear here at once. Choose an earlier day to look further back.")
+    intro = gettext_lazy("Clicks and other touches, of the last 30 days unless a day is chosen.")
+    empty_title = gettext_lazy("No touch in this range")
+    empty_text = gettext_lazy(
+        "Clicks on partners' links appear here at once. Choose an earlier day to look further back."
+    )
     empty_icon = "ads_click"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
@@ -77,23 +83,23 @@ class TouchpointAdmin(ReadOnlyAdmin):
         for row in rows:
             row.partner_name, row.campaign_name = names[0].get(row.partner_id), names[1].get(row.campaign_id)
 
-    @admin.display(description=lazy("Time"))
+    @admin.display(description=gettext_lazy("Time"))
     def happened(self, obj: Touchpoint) -> str:
         return display.moment(obj.occurred_at)
 
-    @admin.display(description=lazy("Kind"))
+    @admin.display(description=gettext_lazy("Kind"))
     def shown_kind(self, obj: Touchpoint) -> str:
         return obj.get_kind_display()
 
-    @admin.display(description=lazy("Partner"))
+    @admin.display(description=gettext_lazy("Partner"))
     def partner(self, obj: Touchpoint) -> str:
         return obj.partner_name or display.DASH
 
-    @admin.display(description=lazy("Campaign"))
+    @admin.display(description=gettext_lazy("Campaign"))
     def campaign(self, obj: Touchpoint) -> str:
         return obj.campaign_name or display.DASH
 
-    @admin.display(description=lazy("Counts"))
+    @admin.display(description=gettext_lazy("Counts"))
     def counts(self, obj: Touchpoint) -> str:
         if obj.refusal:
             return display.badge("REJECTED", words.reason(obj.refusal))

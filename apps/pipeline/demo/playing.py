@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from random import Random
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from apps.campaigns.models import Campaign, Enrollment
 from apps.commissions.models import Decision, DecisionState, Reason
@@ -73,6 +73,8 @@ def _play_days(stage: Stage, first: date, last: date, now: datetime) -> None:
         found = [j for j in journeys_of_day(stage, day, draw, 0) if j.sale is None or j.sale.occurred_at < now]
         journeys += [j for j in found if j.touches[-1][0] < now]
     record_journeys(stage, journeys)
+    with connection.cursor() as cursor:  # so many rows in one transaction: the planner should know of them
+        cursor.execute("ANALYZE tracking_touchpoint, tracking_conversion, tracking_conversionline, tracking_unsettled")
 
 
 def _after(stage: Stage, month: date) -> datetime:

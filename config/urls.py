@@ -12,3 +12,5 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("", include("apps.portal.urls")),
 ]
+
+handler404 = "apps.api.errors.not_found"

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.defaults import page_not_found
 from drf_standardized_errors.handler import exception_handler
 from rest_framework.response import Response
 
@@ -21,3 +23,11 @@ def handle(exc: Exception, context: dict[str, Any]) -> Response | None:
         kind = "validation_error" if isinstance(exc, Invalid) else "client_error"
         return Response({"type": kind, "errors": [error]}, status=status_of(exc))
     return exception_handler(exc, context)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer an address that leads nowhere: below /api/ as the API does, elsewhere with the house's page."""
+    if not request.path.startswith("/api/"):
+        return page_not_found(request, exception)
+    error = {"code": "not_found", "detail": "There is nothing at this address.", "attr": None}
+    return JsonResponse({"type": "client_error", "errors": [error]}, status=404)

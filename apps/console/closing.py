@@ -103,16 +103,21 @@ def closing(request: HttpRequest) -> HttpResponse:
         closed=closed,
         rows=rows,
         totals=totals_of([row.preview for row in rows]),
-        undecided=Decision.objects.for_advertiser(advertiser)
-        .filter(
-            state__in=[DecisionState.PENDING, DecisionState.ON_HOLD], locks_on__lt=day_of(period.end, advertiser.zone)
-        )
-        .count(),
+        ends_on=day_of(period.end, advertiser.zone),
+        undecided=undecided_before(advertiser, day_of(period.end, advertiser.zone)),
         form=form,
         may_close=may_close,
         open_statements=open_statements(advertiser),
         history=ClosedPeriod.objects.filter(advertiser=advertiser)[:SHOWN_MONTHS],
     )
+
+
+def undecided_before(advertiser: Advertiser, day: date) -> int:
+    """Return how many conversions that lock before a day nobody has decided; tests are never paid and left out."""
+    awaited = Decision.objects.for_advertiser(advertiser).filter(
+        state__in=[DecisionState.PENDING, DecisionState.ON_HOLD], locks_on__lt=day, conversion__is_test=False
+    )
+    return awaited.count()
 
 
 def close(request: HttpRequest, advertiser: Advertiser, month: date, now: datetime) -> HttpResponse:
@@ -134,7 +139,8 @@ def invoices(request: HttpRequest) -> HttpResponse:
     """Issue what is payable and not settled; whatever is blocked stays and says why."""
     if not may(request, FINANCE):
         raise PermissionDenied
-    back = HttpResponseRedirect(reverse("admin:closing"))
+    month = read_day(f"{request.POST.get('month', '')}-01")
+    back = HttpResponseRedirect(reverse("admin:closing") + (f"?month={month:%Y-%m}" if month else ""))
     if request.method != "POST":
         return back
     result = issue_invoices(advertiser=access_of(request).advertiser, actor=actor_of(request), now=timezone.now())

@@ -24,7 +24,7 @@ from apps.console import display
 from apps.console.access import MANAGERS, access_of, actor_of, may
 from apps.console.base import ReadOnlyAdmin
 from apps.console.conversion_story import story_of
-from apps.console.filters import Filter, campaign_filter, moment_filters, partner_filter
+from apps.console.filters import Filter, campaign_filter, moment_filters, partner_filter, read_day
 from apps.console.forms import PlainForm
 from apps.console.site import site
 from apps.core.errors import Refusal
@@ -66,6 +66,11 @@ def by_state(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
     return rows.filter(wanted) if wanted else rows.none()
 
 
+def locking_before(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
+    day = read_day(value)
+    return rows.filter(decision__locks_on__lt=day) if day else rows.none()
+
+
 def by_partner(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
     if not value.isdecimal() or len(value) > 18:
         return rows.none()
@@ -95,6 +100,7 @@ class ConversionAdmin(ReadOnlyAdmin):
     sortable_by = ["happened", "amount", "decide_by"]
     filters = [
         Filter("state", by_state),
+        Filter("locks_before", locking_before),
         campaign_filter(),
         Filter("partner", by_partner, gettext_lazy("Partner"), partner_filter().choices, "select"),
         *moment_filters("occurred_at"),

@@ -8,6 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -19,7 +20,7 @@ from apps.commissions.models import Decision, DecisionState
 from apps.console import display
 from apps.console.access import access_of
 from apps.console.charts import trend_chart
-from apps.console.ranges import PRESETS, Range, range_of
+from apps.console.ranges import PRESETS, Range, asked_preset, range_of
 from apps.core.periods import day_of
 from apps.identity.models import Advertiser
 from apps.insights.selectors import (
@@ -63,6 +64,8 @@ def dashboard(site: ConsoleSite, request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     advertiser = access_of(request).advertiser
     span = range_of(request, advertiser, now)
+    if asked_preset(request) != span.preset:
+        messages.warning(request, _("There is no such range; these are the last 30 days."))
     current = figures(advertiser=advertiser, period=span.period)
     before = figures(advertiser=advertiser, period=span.before) if span.compares else None
     days = trend_by_day(advertiser=advertiser, period=span.period)

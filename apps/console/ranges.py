@@ -40,10 +40,16 @@ class Range:
         return f"range=custom&from={self.first_on}&to={self.last_on}"
 
 
+def asked_preset(request: HttpRequest) -> str:
+    """Return the range that the address names, sensible or not; days without a name are a range of their own."""
+    has_days = "from" in request.GET or "to" in request.GET
+    return request.GET.get("range") or ("custom" if has_days else DEFAULT)
+
+
 def range_of(request: HttpRequest, advertiser: Advertiser, now: datetime) -> Range:
     """Read `range`, `from`, `to` and `compare` of the address; what makes no sense falls back to 30 days."""
     today = day_of(now, advertiser.zone)
-    preset = request.GET.get("range", DEFAULT)
+    preset = asked_preset(request)
     days = _custom(request, today) if preset == "custom" else _preset(preset, today)
     if days is None:
         preset, days = DEFAULT, _preset(DEFAULT, today)

@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
+from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -22,6 +23,7 @@ from apps.core.ids import uuid7_floor
 from apps.core.periods import start_of
 from apps.partners.models import Partner
 from apps.tracking.models import TouchKind, Touchpoint
+from apps.tracking.rules.links import SUBS
 
 SHOWN_DAYS = 30
 
@@ -45,7 +47,7 @@ def by_counting(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
 @admin.register(Touchpoint, site=site)
 class TouchpointAdmin(ReadOnlyAdmin):
     plural = gettext_lazy("Touches")
-    list_display = ["happened", "shown_kind", "partner", "campaign", "channel", "device", "counts"]
+    list_display = ["happened", "shown_kind", "partner", "campaign", "channel", "device", "subs", "counts"]
     list_display_links = None
     ordering = ["-id"]
     sortable_by = ()
@@ -98,6 +100,12 @@ class TouchpointAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("Campaign"))
     def campaign(self, obj: Touchpoint) -> str:
         return obj.campaign_name or display.DASH
+
+    @admin.display(description=gettext_lazy("Sub-ids"))
+    def subs(self, obj: Touchpoint) -> str:
+        """Show what the partner tells its placements apart by."""
+        given = [(name, getattr(obj, name)) for name in SUBS if getattr(obj, name)]
+        return format_html_join(" ", '<span title="{}">{}</span>', given) or display.DASH
 
     @admin.display(description=gettext_lazy("Counts"))
     def counts(self, obj: Touchpoint) -> str:

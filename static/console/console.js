@@ -44,4 +44,12 @@ const labelTables = () => {
   }
 };
 document.addEventListener("DOMContentLoaded", labelTables);
+
+// Unfold calls the first cell of a list without links "Select record", where it is a column as any other.
+document.addEventListener("DOMContentLoaded", () => {
+  const name = document.querySelector("#result_list thead th:not(.action-checkbox-column)")?.textContent.trim();
+  for (const cell of document.querySelectorAll("#result_list tbody td:first-child:not(.action-checkbox)")) {
+    if (name) cell.dataset.label = name;
+  }
+});
 for (const shown of ["htmx:afterSwap", "console:shown"]) document.addEventListener(shown, labelTables);

@@ -127,3 +127,20 @@ def test_use_of_a_key_is_noted(caller):
     owner.get("/campaigns/")
 
     assert AdvertiserKey.objects.get(advertiser=advertiser).last_used_at == timezone.now()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/nothing/", "/conversions/abc/", "/partners/abc/", "/campaigns/abc/", "/statements/-1/", "/invoices/x/pdf/"],
+)
+def test_an_address_that_leads_nowhere_is_answered_as_the_api_does(caller, path):
+    reply = caller(make_world("acme", 1).advertiser).get(path)
+
+    assert code_of(reply) == (404, "not_found")
+    assert reply.json()["type"] == "client_error"
+
+
+def test_an_address_without_its_last_slash_still_leads_there(caller):
+    reply = caller(make_world("acme", 1).advertiser).get("/campaigns")
+
+    assert (reply.status_code, reply["Location"]) == (301, "/api/v1/campaigns/")

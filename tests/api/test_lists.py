@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from apps.commissions.models import Decision
-from tests.api.conftest import SOLD_AT, make_world
+from tests.api.conftest import SOLD_AT, code_of, make_world
 from tests.cast import NOON, make_conversion
 
 QUERIES = {"/conversions/": 3, "/campaigns/": 3, "/partners/": 3, "/statements/": 3, "/invoices/": 3}
@@ -94,3 +94,14 @@ def test_rows_show_amounts_as_decimal_strings(caller):
     assert (statement["first_on"], statement["last_on"]) == ("2026-02-01", "2026-02-28")
     assert (invoice["net"], invoice["vat"], invoice["gross"]) == ("80.00", "15.20", "95.20")
     assert (partner["slug"], partner["state"], partner["group"]) == ("acme-0", "ACTIVE", None)
+
+
+@pytest.mark.parametrize("path", QUERIES)
+def test_a_filter_that_no_list_has_is_refused(caller, path):
+    owner = caller(make_world("acme", 1).advertiser)
+
+    reply = owner.get(path, {"stat": "APPROVED"})
+
+    assert code_of(reply) == (422, "unknown_filter")
+    assert reply.json()["errors"][0]["attr"] == "stat"
+    assert owner.get(path, {"page_size": 1}).status_code == 200

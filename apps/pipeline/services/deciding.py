@@ -22,7 +22,7 @@ from apps.core.periods import day_of
 from apps.identity.models import Advertiser
 from apps.ledger.services import commission_entry, post_entries
 from apps.records.services import record_act
-from apps.tracking.models import Unsettled
+from apps.tracking.models import Conversion, Unsettled
 
 CHUNK = 5_000
 PENDING_ONLY = frozenset({DecisionState.PENDING})
@@ -159,11 +159,17 @@ def _decide(
         advertiser=advertiser,
         actor=actor,
         verb=state.lower(),
-        subject=f"{len(moving)} conversions" if len(moving) > 1 else f"conversion {moving[0]}",
+        subject=f"{len(moving)} conversions" if len(moving) > 1 else _name_of(moving[0]),
         now=now,
         details={"reason": reason, "note": note, "conversions": [str(id_) for id_ in moving]},
     )
     return DecisionResult(len(moving), tuple(sorted(refused)))
+
+
+def _name_of(conversion_id: UUID) -> str:
+    """Return what people call a conversion: its order."""
+    order = Conversion.objects.filter(pk=conversion_id).values_list("order_ref", flat=True).get()
+    return f"conversion {order}"[:120]
 
 
 def _may_move(row: Decision, state: DecisionState, today: date) -> bool:

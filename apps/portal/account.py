@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from apps.console.profile_forms import BankFields, TaxFields, initial_of
@@ -28,6 +29,12 @@ from apps.portal.templatetags.portal import moment
 
 NOTICE = timedelta(days=30)
 """How long the account says that its bank details are new."""
+# What is wrong with a field, by the code of the refusal.
+WRONG = {
+    "invalid_iban": gettext_lazy("This is not a valid IBAN: check its length and digits."),
+    "invalid_bic": gettext_lazy("This is not a valid BIC, such as COBADEFFXXX."),
+    "invalid_vat_id": gettext_lazy("This is not a VAT id of the chosen country, such as DE136695976 for Germany."),
+}
 
 
 @require_http_methods(["GET", "POST"])
@@ -90,7 +97,7 @@ def _write(request: HttpRequest, name: str, form: Any) -> bool:
             write_payout_profile(**form.cleaned_data, **who)
             messages.success(request, _("Your bank account is saved."))
     except Refusal as refusal:
-        form.add_error(refusal.path if refusal.path in form.fields else None, refusal.message)
+        form.add_error(refusal.path if refusal.path in form.fields else None, WRONG.get(refusal.code, refusal.message))
         return False
     return True
 

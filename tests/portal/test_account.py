@@ -68,3 +68,8 @@ def test_a_member_who_is_no_owner_reads_only(stage, blog):
 
 def test_no_other_form_is_known(blog):
     assert [blog.post(PAGE, sent).status_code for sent in ({}, {"form_name": "profile"})] == [403, 403]
+
+
+def test_what_is_wrong_is_said_in_the_readers_language(blog):
+    answer = blog.post(PAGE, BANK | {"iban": "GB33"}, headers={"accept-language": "de"})
+    assert "Das ist keine gültige IBAN" in answer.text

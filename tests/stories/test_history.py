@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
 
 from apps.attribution.models import Share
 from apps.attribution.rules import Policy, Sale, attribute
@@ -35,12 +34,6 @@ pytestmark = [
 ]
 
 
-def analyze() -> None:
-    """Tell the planner what the one transaction of a test has brought, as autovacuum does elsewhere."""
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
-
-
 def counted(model: str, conversions: list[Conversion]) -> dict[str, Fraction]:
     """Return each partner's number of conversions under a model, from the stored journeys by the same rules."""
     [settings] = load_settings({conversion.campaign_id for conversion in conversions}).values()
@@ -63,7 +56,6 @@ def test_a_year_of_real_journeys_becomes_a_balanced_book(tmp_path):
     make_plan(campaign, starts_at=SINCE, assign=None)
 
     import_history(campaign=campaign, folder=tmp_path, actor=SYSTEM, now=datetime(2026, 1, 5, tzinfo=UTC))
-    analyze()
     assert settle_waiting(now=datetime(2026, 1, 5, tzinfo=UTC)).settled == 19_785
 
     # Linear as the pipeline stored it; first and last touch from the same journeys by the same rules.
@@ -75,7 +67,6 @@ def test_a_year_of_real_journeys_becomes_a_balanced_book(tmp_path):
     for model, name in (("FIRST_CLICK", "first"), ("LAST_CLICK", "last")):
         assert counted(model, conversions) == {slug: int(n) for slug, n in expected[name]["conv"].items() if n}
 
-    analyze()
     # Every month of 2025 matures, closes and is invoiced; the books are clean.
     call_command("fill_stand_ins", advertiser="acme")
     call_command("close_months", "2025-01", "2025-12", advertiser="acme", history=True)

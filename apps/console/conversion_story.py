@@ -12,18 +12,15 @@ from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from apps.commissions.models import Commission, Decision, DecisionState, Reason
+from apps.commissions.models import Commission, Decision, DecisionState, HoldReason, Move, Reason
 from apps.console import display, words
 from apps.core.errors import Refusal
 from apps.invoices.models import Settlement
 from apps.ledger.models import Posting
 from apps.partners.models import Partnership
 from apps.pipeline.receipts import explain_conversion
-from apps.records.models import AuditEntry
 from apps.statements.models import StatementLine
 from apps.tracking.models import Conversion, TouchKind
-
-DECIDED = {"approved": "APPROVED", "rejected": "REJECTED", "on_hold": "ON_HOLD", "pending": "PENDING"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,24 +191,16 @@ def decision_steps(conversion: Conversion) -> list[Step]:
     decision = getattr(conversion, "decision", None)
     if decision is None:
         return []
-    entries = AuditEntry.objects.filter(
-        advertiser=conversion.advertiser_id,
-        at__gte=conversion.recorded_at,
-        verb__in=list(DECIDED),
-        details__conversions__contains=[str(conversion.pk)],
-    ).order_by("at", "pk")
-    reasons = dict(Reason.choices)
+    reasons = {**dict(Reason.choices), **dict(HoldReason.choices)}
     steps = []
-    for entry in entries:
-        state = DECIDED[entry.verb]
-        tone, icon = display.TONES[state]
-        reason = entry.details.get("reason")
-        details = [_("By %s.") % entry.actor_name]
-        if reason:
-            details.append(f"{reasons.get(reason, reason)}.")
-        if entry.details.get("note"):
-            details.append(entry.details["note"])
-        steps.append(Step(entry.at, str(DecisionState(state).label), icon, tone, tuple(details)))
+    for move in Move.objects.filter(conversion=conversion).order_by("pk"):
+        tone, icon = display.TONES[move.state]
+        details = [_("By %(who)s, from %(state)s.") % {"who": move.moved_by, "state": move.get_origin_display()}]
+        if move.reason:
+            details.append(f"{reasons[move.reason]}.")
+        if move.note:
+            details.append(move.note)
+        steps.append(Step(move.moved_at, str(DecisionState(move.state).label), icon, tone, tuple(details)))
     if not steps and decision.decided_at:
         tone, icon = display.TONES[decision.state]
         steps.append(

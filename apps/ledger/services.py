@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import repeat
 
 from django.db import transaction
 
+from apps.core.copying import NULL, copy_lines, escaped, escaped_name, next_ids
 from apps.identity.models import Advertiser
 from apps.ledger.models import OF_PARTNER, Account, AccountKind, Posting, PostingPurpose, UnstatedPosting
+
+AccountKey = tuple[AccountKind, int | None, str]
+POSTINGS, UNSTATED = Posting._meta.db_table, UnstatedPosting._meta.db_table
+POSTING_COLUMNS = (
+    *("id", "advertiser_id", "debit_id", "credit_id", "currency", "amount_minor", "purpose", "reference", "due_on"),
+    "posted_at",
+)
+UNSTATED_COLUMNS = ("posting_id", "advertiser_id", "partner_id", "currency", "due_on", "signed_minor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +48,8 @@ def commission_entry(*, partner_id: int, amount_minor: int, currency: str, refer
 
 def open_accounts(
     *, advertiser: Advertiser, wanted: Iterable[tuple[AccountKind, int | None, str]]
-) -> dict[tuple[AccountKind, int | None, str], Account]:
-    """Return the accounts by (kind, partner id, currency), opening those that are not there."""
+) -> dict[AccountKey, int]:
+    """Return the ids of accounts by (kind, partner id, currency), opening those that are not there."""
     keys = set(wanted)
     for kind, partner_id, _ in keys:
         assert (partner_id is not None) == (kind in OF_PARTNER), "partner accounts, and only they, name a partner"
@@ -57,61 +67,47 @@ def open_accounts(
     return {key: found[key] for key in keys}
 
 
-def _accounts(advertiser: Advertiser) -> dict[tuple[AccountKind, int | None, str], Account]:
-    rows = Account.objects.filter(advertiser=advertiser)
-    return {(AccountKind(row.kind), row.partner_id, row.currency): row for row in rows}
+def _accounts(advertiser: Advertiser) -> dict[AccountKey, int]:
+    rows = Account.objects.filter(advertiser=advertiser).values_list("kind", "partner_id", "currency", "pk")
+    return {(AccountKind(kind), partner_id, currency): pk for kind, partner_id, currency, pk in rows}
 
 
 @transaction.atomic
-def post_entries(*, advertiser: Advertiser, entries: Sequence[Entry], now: datetime) -> list[Posting]:
+def post_entries(*, advertiser: Advertiser, entries: Sequence[Entry], now: datetime) -> None:
     """Post all entries or none; commission entries also go on the statements' work list.
 
     An entry whose reference is already posted raises IntegrityError (constraint `posted_once`):
     callers decide once, under their own lock.
     """
     if not entries:
-        return []
+        return
     accounts = open_accounts(
         advertiser=advertiser,
         wanted={(*side, entry.currency) for entry in entries for side in (entry.debit, entry.credit)},
     )
-    postings = Posting.objects.bulk_create(
-        [
-            Posting(
-                advertiser=advertiser,
-                debit=accounts[(*entry.debit, entry.currency)],
-                credit=accounts[(*entry.credit, entry.currency)],
-                currency=entry.currency,
-                amount_minor=entry.amount_minor,
-                purpose=entry.purpose,
-                reference=entry.reference,
-                due_on=entry.due_on,
-                posted_at=now,
-            )
-            for entry in entries
-        ],
-        batch_size=2000,
+    ids = next_ids(POSTINGS, len(entries))
+    copy_lines(
+        POSTINGS,
+        POSTING_COLUMNS,
+        map(_posting_line, ids, entries, repeat(accounts), repeat(advertiser.pk), repeat(now)),
     )
-    UnstatedPosting.objects.bulk_create(
-        [
-            _unstated(posting, entry)
-            for posting, entry in zip(postings, entries, strict=True)
-            if entry.purpose == PostingPurpose.COMMISSION
-        ],
-        batch_size=2000,
-    )
-    return postings
+    owed = [(id_, entry) for id_, entry in zip(ids, entries, strict=True) if entry.due_on is not None]
+    if owed:
+        copy_lines(UNSTATED, UNSTATED_COLUMNS, (_unstated_line(id_, entry, advertiser.pk) for id_, entry in owed))
 
 
-def _unstated(posting: Posting, entry: Entry) -> UnstatedPosting:
+def _posting_line(id_: int, entry: Entry, accounts: dict[AccountKey, int], advertiser_id: int, now: datetime) -> str:
+    debit, credit = accounts[(*entry.debit, entry.currency)], accounts[(*entry.credit, entry.currency)]
+    due_on = NULL if entry.due_on is None else entry.due_on
+    return (
+        f"{id_}\t{advertiser_id}\t{debit}\t{credit}\t{escaped_name(entry.currency)}\t{entry.amount_minor}\t"
+        f"{entry.purpose.value}\t{escaped(entry.reference)}\t{due_on}\t{now}"
+    )
+
+
+def _unstated_line(id_: int, entry: Entry, advertiser_id: int) -> str:
     owed = entry.credit[0] == AccountKind.PARTNER_ACCRUED
     partner_id = entry.credit[1] if owed else entry.debit[1]
-    assert partner_id is not None and posting.due_on is not None, "commission entries name their partner and their day"
-    return UnstatedPosting(
-        posting=posting,
-        advertiser_id=posting.advertiser_id,
-        partner_id=partner_id,
-        currency=posting.currency,
-        due_on=posting.due_on,
-        signed_minor=posting.amount_minor if owed else -posting.amount_minor,
-    )
+    assert partner_id is not None, "commission entries name their partner"
+    signed = entry.amount_minor if owed else -entry.amount_minor
+    return f"{id_}\t{advertiser_id}\t{partner_id}\t{escaped_name(entry.currency)}\t{entry.due_on}\t{signed}"

@@ -64,7 +64,7 @@ def test_deciding_on_the_page_of_a_conversion(acme):
         acme.owner.post(address, {"verb": verb})
         assert state_of(acme.open) == state
     page = acme.owner.get(reverse("admin:tracking_conversion_change", args=[acme.open.pk])).content.decode()
-    assert "On hold" in page and "By Owner." in page
+    assert "On hold" in page and "By Owner, from Pending." in page
 
 
 def test_filters_live_in_the_address(acme):

@@ -4,16 +4,19 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
+import pgtrigger
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from apps.commissions.models import ConversionAlreadyDecided, Decision, DecisionState
+from apps.commissions.models import Commission, ConversionAlreadyDecided, Decision, DecisionState, Move
 from apps.core.actors import SYSTEM
 from apps.ledger.models import Posting, UnstatedPosting
 from apps.ledger.selectors import balances_by_partner
+from apps.ledger.services import commission_entry, post_entries
 from apps.pipeline.books import check_books
 from apps.pipeline.services.deciding import (
     ConversionLocked,
+    NoSuchConversion,
     ReasonNeeded,
     approve_conversions,
     approve_matured,
@@ -137,7 +140,7 @@ def test_what_somebody_else_decides_first_stays_and_does_not_stop_the_maturing(a
 def test_another_advertiser_s_conversion_is_refused_and_stays(acme):
     sale = sell(acme)
     stranger = make_advertiser("stranger")
-    with pytest.raises(ConversionAlreadyDecided):
+    with pytest.raises(NoSuchConversion):
         approve_conversions(advertiser=stranger, conversion_ids=[sale.pk], actor=SYSTEM, now=NOON)
     assert Decision.objects.get().state == DecisionState.PENDING
 
@@ -155,6 +158,89 @@ def test_the_database_refuses_a_move_the_state_does_not_allow(acme):
     reject_conversions(advertiser=acme.advertiser, conversion_ids=[sale.pk], actor=SYSTEM, now=NOON, reason="returned")
     with pytest.raises(DatabaseError), transaction.atomic():
         Decision.objects.update(state=DecisionState.APPROVED)
+
+
+def test_every_move_is_written_with_who_when_and_why(acme):
+    sale = sell(acme)
+    call = {"advertiser": acme.advertiser, "conversion_ids": [sale.pk], "actor": SYSTEM}
+    hold_conversions(**call, now=NOON, reason="suspicious", note="odd basket")
+    release_conversions(**call, now=NOON + timedelta(hours=1))
+    approve_conversions(**call, now=NOON + timedelta(hours=2))
+    reject_conversions(**call, now=NOON + timedelta(hours=3), reason="cancelled")
+    fields = ("origin", "state", "reason", "note", "moved_by", "moved_at")
+    assert list(Move.objects.filter(conversion=sale).values_list(*fields)) == [
+        ("PENDING", "ON_HOLD", "suspicious", "odd basket", "Tributary", NOON),
+        ("ON_HOLD", "PENDING", "", "", "Tributary", NOON + timedelta(hours=1)),
+        ("PENDING", "APPROVED", "", "", "Tributary", NOON + timedelta(hours=2)),
+        ("APPROVED", "REJECTED", "cancelled", "", "Tributary", NOON + timedelta(hours=3)),
+    ]
+
+
+def test_a_move_past_the_services_is_written_too_and_without_the_trigger_it_is_not(acme):
+    one, two = sell(acme), sell(acme)
+    Decision.objects.filter(pk=one.pk).update(state="ON_HOLD", decided_at=NOON)
+    assert Move.objects.filter(conversion=one).count() == 1
+    with pgtrigger.ignore("commissions.Decision:moves_are_written"):
+        Decision.objects.filter(pk=two.pk).update(state="ON_HOLD", decided_at=NOON)
+    assert Move.objects.filter(conversion=two).count() == 0
+
+
+@pytest.mark.parametrize("change", [lambda: Move.objects.update(note="other"), lambda: Move.objects.all().delete()])
+def test_a_written_move_stays_and_without_the_guard_it_does_not(acme, change):
+    sale = sell(acme)
+    hold_conversions(advertiser=acme.advertiser, conversion_ids=[sale.pk], actor=SYSTEM, now=NOON)
+    with pytest.raises(DatabaseError), transaction.atomic():
+        change()
+    assert Move.objects.get().note == ""
+    with pgtrigger.ignore("commissions.Move:append_only"):
+        change()
+    assert not Move.objects.filter(note="").exists()
+
+
+def test_a_move_that_is_rolled_back_leaves_no_line(acme):
+    sale = sell(acme)
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        hold_conversions(advertiser=acme.advertiser, conversion_ids=[sale.pk], actor=SYSTEM, now=NOON)
+        raise ZeroDivisionError
+    assert not Move.objects.exists()
+
+
+def test_what_cannot_be_approved_does_not_hold_up_what_matures(acme, caplog):
+    good, bad, later = sell(acme), sell(acme), sell(acme)
+    # A posting under the reference of the commission is what no approval gets past.
+    commission = Commission.objects.get(conversion=bad)
+    entry = commission_entry(
+        partner_id=commission.partner_id, amount_minor=1, currency="EUR", reference=f"commission:{commission.pk}",
+        due_on=NOON.date(),
+    )  # fmt: skip
+    post_entries(advertiser=acme.advertiser, entries=[entry], now=NOON)
+    assert approve_matured(advertiser=acme.advertiser, now=NOON + timedelta(days=31)) == 2
+    states = Decision.objects.in_bulk([good.pk, bad.pk, later.pk])
+    assert [states[sale.pk].state for sale in (good, bad, later)] == ["APPROVED", "PENDING", "APPROVED"]
+    assert "cannot be approved" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_people_at_once_decide_one_way_only():
+    acme = make_cast()
+    sale = sell(acme)
+    call = {"advertiser": acme.advertiser, "conversion_ids": [sale.pk], "actor": SYSTEM, "now": NOON}
+    verbs = [lambda: hold_conversions(**call), lambda: reject_conversions(**call, reason="test")]
+
+    def work(verb) -> str:
+        try:
+            verb()
+            return "moved"
+        except ConversionAlreadyDecided:
+            return "refused"
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        found = sorted(pool.map(work, verbs))
+    assert Decision.objects.get().state == "REJECTED"
+    assert found in (["moved", "moved"], ["moved", "refused"])
+    assert Move.objects.count() == found.count("moved")
 
 
 @pytest.mark.django_db(transaction=True)

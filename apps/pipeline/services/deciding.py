@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
 
 from apps.commissions.models import (
-    Commission,
     ConversionAlreadyDecided,
     Decision,
     DecisionState,
+    HoldReason,
     Reason,
 )
+from apps.commissions.moving import LockedDecision, Wish, lock_for_deciding, move_decisions, owed_by
 from apps.core.actors import SYSTEM, Actor
-from apps.core.errors import Conflict, Invalid
+from apps.core.errors import Conflict, Invalid, NotFound, Refusal
 from apps.core.periods import day_of
 from apps.identity.models import Advertiser
 from apps.ledger.services import commission_entry, post_entries
@@ -25,7 +28,11 @@ from apps.records.services import record_act
 from apps.tracking.models import Conversion, Unsettled
 
 CHUNK = 5_000
-PENDING_ONLY = frozenset({DecisionState.PENDING})
+NAMED = 50  # so many conversions of a chunk stand in the audit log by id; each one's move stands beside itself
+PENDING_ONLY = frozenset({DecisionState.PENDING.value})
+EVERY_STATE = frozenset(DecisionState.values)
+HOLD_REASONS = frozenset({*HoldReason.values, Reason.SUSPICIOUS.value})
+logger = logging.getLogger(__name__)
 
 
 class ConversionLocked(Conflict):
@@ -33,17 +40,42 @@ class ConversionLocked(Conflict):
     message = "The conversion is locked: its approval can only be corrected, not taken back."
 
 
+class ConversionUnsettled(Conflict):
+    code = "conversion_unsettled"
+    message = "The conversion is just being worked out; decide it in a moment."
+
+
+class NoSuchConversion(NotFound):
+    code = "no_such_conversion"
+    message = "There is no such conversion."
+
+
 class ReasonNeeded(Invalid):
     code = "reason_needed"
     message = "A rejection needs one of the coded reasons."
 
 
+REFUSALS: dict[str, type[Refusal]] = {
+    kind.code: kind for kind in (ConversionLocked, ConversionUnsettled, NoSuchConversion, ConversionAlreadyDecided)
+}
+
+
 @dataclass(frozen=True, slots=True)
 class DecisionResult:
-    """How many conversions moved, and the ids that could not."""
+    """How many conversions moved, the ids that could not, and of these the codes that say why."""
 
     moved: int
     refused: tuple[UUID, ...] = ()
+    codes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Decided:
+    """What came of wishes: the ids that moved, those that stood there already, and the codes of those refused."""
+
+    moved: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 def approve_conversions(
@@ -53,7 +85,7 @@ def approve_conversions(
 
     Each chunk is one transaction. Rows of another advertiser, decided otherwise already, or with facts still to be
     settled are reported as refused; rows approved before are neither moved nor refused. A single refused conversion
-    raises ConversionAlreadyDecided.
+    raises NoSuchConversion, ConversionUnsettled or ConversionAlreadyDecided.
     """
     return _in_chunks(advertiser, conversion_ids, DecisionState.APPROVED, "", note, actor, now)
 
@@ -63,18 +95,24 @@ def reject_conversions(
 ) -> DecisionResult:
     """Reject conversions; an approval that has not locked yet is taken back by reversing postings.
 
-    Raises ReasonNeeded, ConversionLocked or ConversionAlreadyDecided (the latter two for a single conversion).
+    Raises ReasonNeeded; for a single conversion also ConversionLocked and what approving raises.
     """
-    if reason not in Reason.values:
-        raise ReasonNeeded(path="reason")
+    check_reason(DecisionState.REJECTED, reason)
     return _in_chunks(advertiser, conversion_ids, DecisionState.REJECTED, reason, note, actor, now)
 
 
 def hold_conversions(
-    *, advertiser: Advertiser, conversion_ids: Sequence[UUID], actor: Actor, now: datetime, note: str = ""
+    *,
+    advertiser: Advertiser,
+    conversion_ids: Sequence[UUID],
+    actor: Actor,
+    now: datetime,
+    reason: str = HoldReason.REVIEW,
+    note: str = "",
 ) -> DecisionResult:
-    """Put pending conversions on hold: they do not approve themselves at maturity."""
-    return _in_chunks(advertiser, conversion_ids, DecisionState.ON_HOLD, "", note, actor, now)
+    """Put pending conversions on hold: they do not approve themselves at maturity. Raises ReasonNeeded."""
+    check_reason(DecisionState.ON_HOLD, reason)
+    return _in_chunks(advertiser, conversion_ids, DecisionState.ON_HOLD, reason, note, actor, now)
 
 
 def release_conversions(
@@ -85,18 +123,37 @@ def release_conversions(
 
 
 def approve_matured(*, advertiser: Advertiser, now: datetime) -> int:
-    """Approve every pending conversion whose day to decide has passed; return how many."""
-    today = day_of(now, advertiser.zone)
-    moved = 0
-    while True:
-        due = Decision.objects.for_advertiser(advertiser).filter(
-            state=DecisionState.PENDING, decide_by__lt=today, conversion__unsettled__isnull=True
-        )
-        ids = list(due.order_by("conversion_id").values_list("conversion_id", flat=True)[:CHUNK])
-        if not ids:
-            return moved
-        # What somebody else has decided meanwhile is no fault here: the next look no longer finds it.
-        moved += _decide(advertiser, ids, DecisionState.APPROVED, "", "matured", SYSTEM, now, PENDING_ONLY).moved
+    """Approve every pending conversion whose day to decide has passed; return how many.
+
+    Each chunk is a transaction, so that a run cut short goes on with the rest. A row that the database refuses is
+    found by halving, logged and passed by; the others mature.
+    """
+    due = Decision.objects.for_advertiser(advertiser).matured(day_of(now, advertiser.zone)).order_by("conversion_id")
+    moved, size, place = 0, CHUNK, UUID(int=0)
+    while ids := list(due.filter(conversion_id__gt=place).values_list("conversion_id", flat=True)[:size]):
+        wishes = [Wish(str(id_), DecisionState.APPROVED, "", "matured") for id_ in ids]
+        try:
+            with transaction.atomic():
+                # What somebody else has decided meanwhile is no fault here: the next look no longer finds it.
+                decided = decide_wishes(advertiser, wishes, actor=SYSTEM, now=now, sources=PENDING_ONLY)
+                note_decided(advertiser, wishes[0], decided.moved, SYSTEM, now)
+        except (DataError, IntegrityError):
+            if len(ids) > 1:
+                size = len(ids) // 2
+                continue
+            logger.exception("conversion %s cannot be approved", ids[0])
+        else:
+            moved += len(decided.moved)
+        place, size = ids[-1], min(CHUNK, 2 * size)
+    return moved
+
+
+def check_reason(state: str, reason: str) -> None:
+    """Raise ReasonNeeded where a state wants another reason than this."""
+    if state == DecisionState.REJECTED and reason not in Reason.values:
+        raise ReasonNeeded(path="reason")
+    if state == DecisionState.ON_HOLD and reason not in HOLD_REASONS:
+        raise ReasonNeeded("A hold needs one of the coded reasons.", path="reason")
 
 
 def _in_chunks(
@@ -108,85 +165,97 @@ def _in_chunks(
     actor: Actor,
     now: datetime,
 ) -> DecisionResult:
-    ids = sorted(set(conversion_ids))
+    ids = sorted({str(id_) for id_ in conversion_ids})
     moved = 0
-    refused: list[UUID] = []
+    codes: dict[str, str] = {}
     for start in range(0, len(ids), CHUNK):
-        chunk = _decide(advertiser, ids[start : start + CHUNK], state, reason, note, actor, now)
-        moved += chunk.moved
-        refused += chunk.refused
-    if len(ids) == 1 and refused:
-        decision = Decision.objects.for_advertiser(advertiser).filter(conversion_id=ids[0]).first()
-        if decision and state == DecisionState.REJECTED and decision.state == DecisionState.APPROVED:
-            raise ConversionLocked
-        raise ConversionAlreadyDecided
-    return DecisionResult(moved, tuple(refused))
+        wishes = [Wish(id_, state, reason, note) for id_ in ids[start : start + CHUNK]]
+        with transaction.atomic():
+            decided = decide_wishes(advertiser, wishes, actor=actor, now=now)
+            note_decided(advertiser, wishes[0], decided.moved, actor, now)
+        moved += len(decided.moved)
+        codes |= decided.refused
+    if len(ids) == 1 and codes:
+        raise REFUSALS[codes[ids[0]]]()
+    return DecisionResult(moved, tuple(UUID(id_) for id_ in sorted(codes)), codes)
 
 
-@transaction.atomic
-def _decide(
+def decide_wishes(
     advertiser: Advertiser,
-    ids: list[UUID],
-    state: DecisionState,
-    reason: str,
-    note: str,
+    wishes: Sequence[Wish],
+    *,
     actor: Actor,
     now: datetime,
-    sources: frozenset[str] = frozenset(DecisionState.values),
-) -> DecisionResult:
-    """Move those of one chunk that are in `sources`, under their rows' locks, taken in the order of their ids."""
+    sources: Collection[str] = EVERY_STATE,
+    job_id: int | None = None,
+) -> Decided:
+    """Move those decisions that are in `sources` and may go where they are wished, and post what it means.
+
+    The locks are taken in the order of the ids, each id once; the caller's transaction holds them.
+    """
     today = day_of(now, advertiser.zone)
-    rows = list(
-        Decision.objects.for_advertiser(advertiser)
-        .select_for_update()
-        .filter(conversion_id__in=ids)
-        .order_by("conversion_id")
-    )
-    already = {row.conversion_id for row in rows if row.state == state}
-    unsettled = set(Unsettled.objects.filter(conversion_id__in=ids).values_list("conversion_id", flat=True))
-    movable = [
-        row
-        for row in rows
-        if row.state in sources and row.conversion_id not in unsettled and _may_move(row, state, today)
-    ]
-    refused = set(ids) - already - {row.conversion_id for row in movable}
-    if not movable:
-        return DecisionResult(0, tuple(sorted(refused)))
-    moving = [row.conversion_id for row in movable]
-    Decision.objects.filter(conversion_id__in=moving).move(state, reason=reason, note=note[:300], by=str(actor), at=now)
-    _post(advertiser, movable, state, today, now)
+    ids = [wish.conversion_id for wish in wishes]
+    rows = {row.conversion_id: row for row in lock_for_deciding(advertiser.pk, ids)}
+    unsettled = {
+        str(id_) for id_ in Unsettled.objects.filter(conversion_id__in=ids).values_list("conversion_id", flat=True)
+    }
+    decided = Decided()
+    movable: dict[str, list[Wish]] = defaultdict(list)
+    for wish in wishes:
+        row = rows.get(wish.conversion_id)
+        if row is not None and row.state == wish.state:
+            decided.unchanged.append(wish.conversion_id)
+        elif code := _refusal(row, wish, wish.conversion_id in unsettled, sources, today):
+            decided.refused[wish.conversion_id] = code
+        else:
+            movable[wish.state].append(wish)
+    for state, group in movable.items():
+        move_decisions(group, state=state, by=str(actor), at=now, job_id=job_id)
+        _post(advertiser, [rows[wish.conversion_id] for wish in group], state, today, now)
+        decided.moved += [wish.conversion_id for wish in group]
+    return decided
+
+
+def _refusal(
+    row: LockedDecision | None, wish: Wish, unsettled: bool, sources: Collection[str], today: date
+) -> str | None:
+    """Return why a decision may not go where it is wished, or nothing."""
+    if row is None:
+        return ConversionUnsettled.code if unsettled else NoSuchConversion.code
+    if row.state not in sources or wish.state not in Decision.NEXT[row.state]:
+        return ConversionAlreadyDecided.code
+    if row.state == DecisionState.APPROVED and row.locks_on <= today:
+        return ConversionLocked.code
+    return ConversionUnsettled.code if unsettled else None
+
+
+def note_decided(advertiser: Advertiser, wish: Wish, moved: Sequence[str], actor: Actor, now: datetime) -> None:
+    """Write an act into the audit log where anything moved: what was wished, how many, and the first of them."""
+    if not moved:
+        return
     record_act(
         advertiser=advertiser,
         actor=actor,
-        verb=state.lower(),
-        subject=f"{len(moving)} conversions" if len(moving) > 1 else _name_of(moving[0]),
+        verb=wish.state.lower(),
+        subject=f"{len(moved)} conversions" if len(moved) > 1 else _name_of(moved[0]),
         now=now,
-        details={"reason": reason, "note": note, "conversions": [str(id_) for id_ in moving]},
+        details={"reason": wish.reason, "note": wish.note, "conversions": list(moved[:NAMED])},
     )
-    return DecisionResult(len(moving), tuple(sorted(refused)))
 
 
-def _name_of(conversion_id: UUID) -> str:
+def _name_of(conversion_id: str) -> str:
     """Return what people call a conversion: its order."""
     order = Conversion.objects.filter(pk=conversion_id).values_list("order_ref", flat=True).get()
     return f"conversion {order}"[:120]
 
 
-def _may_move(row: Decision, state: DecisionState, today: date) -> bool:
-    if state not in Decision.NEXT[row.state]:
-        return False
-    return not (row.state == DecisionState.APPROVED and row.locks_on <= today)
-
-
-def _post(advertiser: Advertiser, rows: Sequence[Decision], state: DecisionState, today: date, now: datetime) -> None:
+def _post(advertiser: Advertiser, rows: Sequence[LockedDecision], state: str, today: date, now: datetime) -> None:
     """Owe what was approved, or take back what was approved before: each commission once, zero posts nothing."""
-    taken_back = {row.conversion_id for row in rows if row.state == DecisionState.APPROVED}
     concerned = {row.conversion_id: row for row in rows} if state == DecisionState.APPROVED else {}
     if state == DecisionState.REJECTED:
-        concerned = {row.conversion_id: row for row in rows if row.conversion_id in taken_back}
+        concerned = {row.conversion_id: row for row in rows if row.state == DecisionState.APPROVED}
     if not concerned:
         return
-    commissions = Commission.objects.filter(conversion_id__in=list(concerned), payable=True).exclude(amount_minor=0)
     reverse = state == DecisionState.REJECTED
     post_entries(
         advertiser=advertiser,
@@ -195,10 +264,10 @@ def _post(advertiser: Advertiser, rows: Sequence[Decision], state: DecisionState
                 partner_id=row.partner_id,
                 amount_minor=-row.amount_minor if reverse else row.amount_minor,
                 currency=row.currency,
-                reference=f"commission:{row.pk}" + (":reversed" if reverse else ""),
+                reference=f"commission:{row.id}" + (":reversed" if reverse else ""),
                 due_on=max(concerned[row.conversion_id].locks_on, today),
             )
-            for row in commissions.order_by("pk")
+            for row in owed_by(list(concerned))
         ],
         now=now,
     )

@@ -1,0 +1,32 @@
+"""Plans and their assignment, what a share earns, the decision on it, and the receipt that explains it."""
+
+from apps.commissions.models.decisions import (
+    ConversionAlreadyDecided,
+    Decision,
+    DecisionQuerySet,
+    DecisionState,
+    HoldReason,
+    Move,
+    Reason,
+    is_locked,
+)
+from apps.commissions.models.earnings import Commission, CommissionKind, Receipt
+from apps.commissions.models.plans import CommissionPlan, CommissionRule, PlanAssignment, PlanVersion
+
+__all__ = [
+    "Commission",
+    "CommissionKind",
+    "CommissionPlan",
+    "CommissionRule",
+    "ConversionAlreadyDecided",
+    "Decision",
+    "DecisionQuerySet",
+    "DecisionState",
+    "HoldReason",
+    "Move",
+    "PlanAssignment",
+    "PlanVersion",
+    "Reason",
+    "Receipt",
+    "is_locked",
+]

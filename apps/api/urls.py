@@ -11,6 +11,7 @@ from apps.api.v1.conversions import ConversionViewSet
 from apps.api.v1.explain import ExplainView
 from apps.api.v1.invoices import InvoiceViewSet
 from apps.api.v1.partners import PartnerViewSet
+from apps.api.v1.refunds import RefundsView
 from apps.api.v1.statements import StatementViewSet
 
 app_name = "api"
@@ -31,5 +32,6 @@ urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", docs, name="docs"),
     path("v1/explain/", ExplainView.as_view(), name="explain"),
+    path("v1/refunds/", RefundsView.as_view(), name="refunds"),
     path("v1/", include(v1.urls)),
 ]

@@ -1,4 +1,4 @@
-"""`GET|POST /s/<campaign>`: the shop's server tells of a conversion."""
+"""`GET|POST /s/<campaign>` and `/s/<campaign>/refund`: the shop's server tells of a conversion or a refund."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from apps.collector.floods import Flood
 from apps.collector.http import Answer, BodyTooLarge, Receive, Request, as_json, not_allowed, read_body
 from apps.collector.threads import DatabaseThreads
 from apps.core.errors import Conflict, Invalid, NotFound, Refusal
-from apps.pipeline.services.receiving import receive_conversion
+from apps.pipeline.services.receiving import receive_conversion, receive_refund
 from apps.tracking.rules.conversions import read_conversion
 from apps.tracking.rules.fields import InvalidBody, gather, read_json, read_pairs
 from apps.tracking.rules.signatures import body_digest, check_signature
@@ -50,11 +50,20 @@ class Call:
     is_vouched: bool = False
 
 
+Store = Callable[[Campaign, Call, datetime], Answer]
+
+
 class Conversions:
     def __init__(self, threads: DatabaseThreads, flood: Flood, clock: Callable[[], datetime]) -> None:
         self._threads, self._flood, self._clock = threads, flood, clock
 
     async def answer(self, request: Request, slug: str, receive: Receive) -> Answer:
+        return await self._answer(request, slug, receive, _store)
+
+    async def answer_refund(self, request: Request, slug: str, receive: Receive) -> Answer:
+        return await self._answer(request, slug, receive, _store_refund)
+
+    async def _answer(self, request: Request, slug: str, receive: Receive, store: Store) -> Answer:
         if request.method not in {"GET", "POST"}:
             return not_allowed("GET", "POST")
         body: bytes | None
@@ -63,16 +72,16 @@ class Conversions:
         except BodyTooLarge:
             body = None
         try:
-            return await self._threads.run(PATIENCE, self._take, request, slug, body)
+            return await self._threads.run(PATIENCE, self._take, request, slug, body, store)
         except (OperationalError, InterfaceError, TimeoutError):
-            logger.exception("a conversion for %s is not known to be stored: the database is away", slug)
+            logger.exception("a call for %s is not known to be stored: the database is away", slug)
             message = "Send the same call again: however often it is sent, it is recorded once."
             return _refused(503, "unavailable", message, **{"retry-after": "5"})
         except Exception:
-            logger.exception("a conversion for %s is not stored", slug)
+            logger.exception("a call for %s is not stored", slug)
             return _refused(500, "internal_error", "Nothing is stored, by a fault of ours.")
 
-    def _take(self, request: Request, slug: str, body: bytes | None) -> Answer:
+    def _take(self, request: Request, slug: str, body: bytes | None, store: Store) -> Answer:
         now = self._clock()
         call = Call()
         named = len(slug) <= 80 and slug.isascii() and slug.isprintable()
@@ -81,7 +90,8 @@ class Conversions:
             _read(call, request, body)
             if campaign is None:
                 raise UnknownCampaign
-            return _store(campaign, call, now)
+            _vouch(campaign, call, now)
+            return store(campaign, call, now)
         except Refusal as refusal:
             advertiser_id, campaign_id = (campaign.advertiser_id, campaign.pk) if campaign else (None, None)
             if call.is_vouched or self._flood.lets_in(
@@ -119,16 +129,25 @@ def _read(call: Call, request: Request, body: bytes | None) -> None:
         raise InvalidBody(f"Send {FORM} or {JSON}, not {media_type[:60]}.")
 
 
-def _store(campaign: Campaign, call: Call, now: datetime) -> Answer:
+def _vouch(campaign: Campaign, call: Call, now: datetime) -> None:
+    """Check the signature of a call, and remember that it had one. Raises BadSignature."""
     secrets = (campaign.secret, campaign.previous_secret)
     check_signature(call.pairs, secrets=secrets, required=campaign.signature_required, now=now)
     call.is_vouched = any(name == "sig" for name, _ in call.pairs)
+
+
+def _store(campaign: Campaign, call: Call, now: datetime) -> Answer:
     fact = read_conversion(call.fields, terms=terms_of(campaign), now=now)
     received = receive_conversion(campaign=campaign, fact=fact, now=now)
-    content: dict[str, object] = {"ok": True, "id": str(received.id), "status": received.status}
+    content = received.answer
     if fact.ignored:
         content["ignored"] = fact.ignored
     return as_json(201 if received.created else 200, content)
+
+
+def _store_refund(campaign: Campaign, call: Call, now: datetime) -> Answer:
+    received = receive_refund(advertiser=campaign.advertiser, campaign=campaign, fields=call.fields, now=now)
+    return as_json(201 if received.created else 200, received.answer)
 
 
 def _refused(

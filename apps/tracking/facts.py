@@ -83,19 +83,23 @@ def take_off_work_list(ids: Sequence[UUID | str]) -> None:
 
 
 class RefundRow(NamedTuple):
-    """A refund of a conversion; `lines` is a list of position (from 1) and quantity, amounts in minor units."""
+    """A refund of a conversion; `lines` is a list of position (from 1) and quantity (None: all of it).
+
+    Amounts are minor units of `currency`, which is empty for the conversion's own.
+    """
 
     conversion_id: str
     refund_ref: str
     kind: str
     amount_minor: int | None
-    lines: list[dict[str, int]]
+    currency: str
+    lines: list[dict[str, int | None]]
     reason: str
     occurred_at: datetime
 
 
 REFUNDS = """
-SELECT c.id, r.refund_ref, r.kind, r.amount_minor, r.lines, r.reason, r.occurred_at
+SELECT c.id, r.refund_ref, r.kind, r.amount_minor, r.currency, r.lines, r.reason, r.occurred_at
 FROM tracking_conversion c
 JOIN tracking_refund r ON r.advertiser_id = c.advertiser_id AND r.goal = c.goal AND r.order_ref = c.order_ref
 WHERE c.id = ANY(%s::uuid[])
@@ -113,7 +117,7 @@ def refunds_of(ids: Sequence[UUID | str]) -> dict[str, list[RefundRow]]:
     found: dict[str, list[RefundRow]] = {}
     for row in read_rows(REFUNDS, [array_of(ids)]):
         refund = RefundRow._make(row)
-        found.setdefault(row[0], []).append(refund._replace(lines=json.loads(row[4])))  # the driver leaves JSON as text
+        found.setdefault(row[0], []).append(refund._replace(lines=json.loads(row[5])))  # the driver leaves JSON as text
     return found
 
 

@@ -13,6 +13,7 @@ from apps.identity.models import AdvertiserKey, Scope
 from apps.invoices.models import Invoice
 from apps.records.models import AuditEntry
 from apps.statements.models import Statement
+from apps.tracking.models import Refund
 from tests.api.conftest import Caller, code_of, make_world
 from tests.cast import make_key
 
@@ -33,6 +34,7 @@ ROWS = {
     "/invoices/{invoice}/pdf/": Scope.FINANCE_READ,
 }
 DECISIONS = ["/conversions/{conversion}/approve/", "/conversions/{conversion}/reject/"]
+TOLD = ["/conversions/batch/", "/conversions/{conversion}/refund/", "/refunds/"]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,8 @@ def test_every_route_is_in_the_tables():
         for pattern in version.url_patterns
     ]
 
-    assert len(routes) == len(LISTS) + len(ROWS) + len(DECISIONS)
+    beside = {"/refunds/"}  # stands beside the router, as the explaining does
+    assert len(routes) == len(LISTS) + len(ROWS) + len(DECISIONS) + len(set(TOLD) - beside)
 
 
 def test_stranger_sees_nothing(stranger, addresses):
@@ -64,7 +67,7 @@ def test_stranger_sees_nothing(stranger, addresses):
 
     for path in [*LISTS, *ROWS]:
         assert code_of(stranger.get(path.format(**ids))) == (401, "not_authenticated"), path
-    for path in ["/conversions/", *DECISIONS]:
+    for path in ["/conversions/", *DECISIONS, *TOLD]:
         assert code_of(stranger.post(path.format(**ids), {})) == (401, "not_authenticated"), path
 
 
@@ -79,6 +82,17 @@ def test_owner_sees_its_own_and_a_neighbor_does_not(caller, addresses):
         assert len(owner.get(path).json()["results"]) == 1, path
         assert "canary" in owner.get(path).text.lower(), path
         assert "canary" not in neighbor.get(path).text.lower(), path
+
+
+def test_neighbor_refunds_nothing(caller):
+    acme, globex = make_world("acme", 1, billed=False), make_world("globex", 1)
+    neighbor, conversion = caller(globex.advertiser), acme.conversions[0]
+    refund = {"refund_ref": "R1", "whole": True}
+
+    assert neighbor.post(f"/conversions/{conversion.pk}/refund/", refund).status_code == 404
+    waiting = neighbor.post("/refunds/", {**refund, "order_ref": conversion.order_ref})
+    assert (waiting.status_code, waiting.json()["conversion"]) == (201, None)
+    assert not Refund.objects.filter(advertiser=acme.advertiser).exists()
 
 
 def test_neighbor_decides_nothing(caller):
@@ -105,6 +119,9 @@ def test_scope_opens_its_own_addresses_only(caller, addresses, scope):
     for path in DECISIONS:
         allowed = holder.post(path.format(**ids), {"reason": "test"}).status_code != 403
         assert allowed == (scope == Scope.CONVERSIONS_DECIDE), path
+    for path in TOLD:
+        allowed = holder.post(path.format(**ids), {}).status_code != 403
+        assert allowed == (scope == Scope.CONVERSIONS_WRITE), path
 
 
 def test_revoked_expired_and_unknown_keys_are_refused():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -15,7 +14,6 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import serializers, viewsets
 from rest_framework.decorators import action
-from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -23,67 +21,31 @@ from apps.api.access import actor_of
 from apps.api.fields import AmountField, LaterAmountField
 from apps.api.idempotency import HEADER, answer_once
 from apps.api.parsing import ExactJSONParser
-from apps.campaigns.models import Campaign
+from apps.api.v1.refunds import EXAMPLES as REFUND_EXAMPLES
+from apps.api.v1.refunds import REFUND, RefundOfInput, RefundTold, refunded
+from apps.api.v1.telling import (
+    BATCH_ANSWER,
+    BATCH_EXAMPLE,
+    LOCKED,
+    SALE_EXAMPLE,
+    STATUSES,
+    UPDATE_EXAMPLE,
+    BatchInput,
+    BatchTold,
+    ConversionInput,
+    ConversionTold,
+    campaign_of,
+    kept_where_refused,
+    told,
+    told_batch,
+)
 from apps.commissions.models import Commission, Decision, DecisionState, Reason, is_locked
-from apps.core.errors import Invalid, Refusal
 from apps.core.periods import day_of
 from apps.identity.models import Advertiser, Scope
 from apps.pipeline.receipts import explain_conversion
 from apps.pipeline.services.deciding import approve_conversions, reject_conversions
-from apps.pipeline.services.receiving import receive_conversion
 from apps.tracking.models import Conversion, ConversionLine
-from apps.tracking.rules.conversions import read_conversion
-from apps.tracking.rules.fields import MissingField, text_of
-from apps.tracking.selectors import terms_of
-from apps.tracking.services import record_rejection
-
-LOCKED = "LOCKED"
-STATUSES = [*DecisionState.values, LOCKED]
-
-
-class UnknownCampaign(Invalid):
-    code = "unknown_campaign"
-    message = "There is no campaign of this name."
-
-
-class LineInput(serializers.Serializer):
-    sku = serializers.CharField(max_length=120, required=False)
-    name = serializers.CharField(max_length=200, required=False)
-    category = serializers.CharField(max_length=60, required=False, help_text="Tracking category (margin class).")
-    shop_category = serializers.CharField(max_length=120, required=False)
-    quantity = serializers.IntegerField(min_value=1, required=False)
-    unit_price = serializers.CharField(help_text="Decimal string, before the order's discount.")
-    discount = serializers.CharField(required=False, help_text="The position's own discount.")
-
-
-class ConversionInput(serializers.Serializer):
-    """Describes the body; it is read by the same rules as a server-to-server call."""
-
-    campaign = serializers.CharField(help_text="The campaign's short name.")
-    order_ref = serializers.CharField(max_length=120, required=False, help_text="The shop's order number.")
-    tclid = serializers.ListField(child=serializers.CharField(), required=False, help_text="Click ids.")
-    goal = serializers.CharField(max_length=40, required=False, help_text="Default: SALE.")
-    amount = serializers.CharField(required=False, help_text="Decimal string, after discount, net of VAT: `1083.29`.")
-    currency = serializers.CharField(max_length=3, required=False)
-    discount = serializers.CharField(required=False, help_text="The order discount within `amount`.")
-    lines = LineInput(many=True, required=False)
-    parts = serializers.CharField(required=False, help_text="Instead of `lines`: `CATEGORY:11.10|CATEGORY:14.99`.")
-    coupon = serializers.ListField(child=serializers.CharField(max_length=80), required=False)
-    new_customer = serializers.BooleanField(required=False)
-    occurred_at = serializers.DateTimeField(required=False, help_text="With its zone. Default: now.")
-    country = serializers.CharField(max_length=2, required=False)
-    test = serializers.BooleanField(required=False)
-
-
-class ConversionTold(serializers.Serializer):
-    ok = serializers.BooleanField()
-    id = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=STATUSES)
-    ignored = serializers.ListField(
-        child=serializers.CharField(),
-        required=False,
-        help_text="Names of the call that nothing was read from, and `forged_click` where click ids were left out.",
-    )
+from apps.tracking.rules.fields import text_of
 
 
 class RejectionInput(serializers.Serializer):
@@ -171,6 +133,8 @@ DECIDE = "Scope: `conversions:decide`. The same decision again changes nothing."
 class ConversionViewSet(viewsets.ReadOnlyModelViewSet):
     scopes = {
         "create": Scope.CONVERSIONS_WRITE,
+        "batch": Scope.CONVERSIONS_WRITE,
+        "refund": Scope.CONVERSIONS_WRITE,
         "list": Scope.CONVERSIONS_READ,
         "retrieve": Scope.CONVERSIONS_READ,
         "receipt": Scope.CONVERSIONS_READ,
@@ -207,36 +171,47 @@ class ConversionViewSet(viewsets.ReadOnlyModelViewSet):
         summary="Tell of a conversion",
         description="Scope: `conversions:write`. The natural key is advertiser, goal and `order_ref`: an exact repeat "
         "is answered 200 with the same id, the same key with other content 409 `order_ref_conflict`. "
-        "Amounts are decimal strings with a point; `1.083,29` and `1,083.29` are 422 `invalid_amount`.",
+        "Amounts are decimal strings with a point; `1.083,29` and `1,083.29` are 422 `invalid_amount`. "
+        "With `update` it amends what was told: while the decision is open the conversion is settled anew, afterwards "
+        "the difference is booked as a correction.",
         parameters=[HEADER],
         request=ConversionInput,
+        examples=[SALE_EXAMPLE, UPDATE_EXAMPLE],
         responses={201: ConversionTold, 200: OpenApiResponse(ConversionTold, description="An exact repeat.")},
     )
     def create(self, request: Request) -> Response:
-        advertiser: Advertiser = request.auth.advertiser
-        fields: Mapping[str, object] = {}
-        campaign = None
+        with kept_where_refused(request) as call:
+            call.fields = request.data
+            campaign = call.campaign = campaign_of(call.advertiser, request.data)
+            return answer_once(request, lambda: told(campaign, request.data))
 
-        def keep(refusal: Refusal) -> None:
-            record_rejection(
-                advertiser=advertiser,
-                campaign=campaign,
-                door="api",
-                refusal=refusal,
-                payload=fields or {"content_type": request.content_type},
-                now=timezone.now(),
-            )
+    @extend_schema(
+        summary="Tell of many conversions",
+        description="Scope: `conversions:write`. Each row is taken in by itself and answered as it would be alone; "
+        "sending the same batch again changes nothing.",
+        parameters=[HEADER],
+        request=BatchInput,
+        examples=[BATCH_EXAMPLE, BATCH_ANSWER],
+        responses={200: BatchTold},
+    )
+    @action(detail=False, methods=["post"], pagination_class=None, filter_backends=[])
+    def batch(self, request: Request) -> Response:
+        with kept_where_refused(request) as call:
+            call.fields = {"batch": "conversions"}
+            content = request.data
+            return answer_once(request, lambda: told_batch(call.advertiser, content))
 
-        try:
-            fields = request.data
-            campaign = _campaign(advertiser, fields)
-            return answer_once(request, lambda: _told(campaign, fields))
-        except Refusal as refusal:
-            keep(refusal)
-            raise
-        except UnsupportedMediaType as error:
-            keep(Invalid(str(error.detail), code=error.default_code))
-            raise
+    @extend_schema(
+        summary="Refund a conversion",
+        description=f"{REFUND} Whole, by amount or by lines: one of the three. After approval it becomes a correction.",
+        parameters=[HEADER],
+        request=RefundOfInput,
+        examples=REFUND_EXAMPLES,
+        responses={201: RefundTold, 200: OpenApiResponse(RefundTold, description="An exact repeat.")},
+    )
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def refund(self, request: Request, pk: UUID) -> Response:
+        return refunded(request, self.get_object())
 
     @extend_schema(
         summary="Explain a conversion", description=f"{READ} The long receipt.", responses=OpenApiTypes.OBJECT
@@ -275,24 +250,3 @@ class ConversionViewSet(viewsets.ReadOnlyModelViewSet):
             now=timezone.now(),
         )
         return Response(self.get_serializer(self.get_object()).data)
-
-
-def _campaign(advertiser: Advertiser, fields: Mapping[str, object]) -> Campaign:
-    slug = text_of(fields, "campaign", 80)
-    if not slug:
-        raise MissingField("`campaign` names the campaign.", path="campaign")
-    campaign = Campaign.objects.for_advertiser(advertiser).filter(slug=slug).first()
-    if campaign is None:
-        raise UnknownCampaign(path="campaign")
-    return campaign
-
-
-def _told(campaign: Campaign, fields: Mapping[str, object]) -> Response:
-    now = timezone.now()
-    told = {name: value for name, value in fields.items() if name != "campaign"}
-    fact = read_conversion(told, terms=terms_of(campaign), now=now)
-    received = receive_conversion(campaign=campaign, fact=fact, now=now, source="api")
-    content: dict[str, object] = {"ok": True, "id": str(received.id), "status": received.status}
-    if fact.ignored:
-        content["ignored"] = fact.ignored
-    return Response(content, status=201 if received.created else 200)

@@ -21,6 +21,7 @@ from apps.pipeline.orders import order_of
 from apps.pipeline.rules.reductions import LINES, RefundFact, amounts_after
 from apps.pipeline.selectors import CampaignSettings, load_settings, parsed_plan, parsed_policy
 from apps.tracking.facts import ConversionRow, RefundRow, amended, amendments_of, lines_of, refunds_of
+from apps.tracking.rules.basket import LARGEST_QUANTITY
 
 AMENDED = "amended"
 # Reasons that the rules find themselves; any other was found by the caller, from facts of that day.
@@ -32,6 +33,11 @@ OF_THE_RULES = frozenset(
 class JourneyGone(Conflict):
     code = "journey_gone"
     message = "Touches of the journey are no longer kept, so that its lines cannot be rated again."
+
+
+class ForeignRefund(Conflict):
+    code = "currency_mismatch"
+    message = "A refund that came before its order is in another currency."
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +135,11 @@ def _correct(change: Change, receipt: Receipt, decision: Decision, settings: Cam
 def target_amounts(change: Change, receipt: Receipt, settings: CampaignSettings) -> dict[str, int]:
     """Return what each winner is to have in all, in cents, from the receipt and what came after it.
 
-    Raises JourneyGone where lines must be rated again and a touch is no longer kept.
+    Raises JourneyGone where lines must be rated again and a touch is no longer kept, and ForeignRefund.
     """
+    for told in change.refunds:
+        if told.currency not in ("", change.row.currency):
+            raise ForeignRefund(f"Refund {told.refund_ref} is in {told.currency}, the order in {change.row.currency}.")
     winners = receipt.body["winners"]
     amounts = [winner[2] for winner in winners]
     order = stored_order(change.row, receipt, settings.zone)
@@ -192,5 +201,5 @@ def refund_fact(row: RefundRow) -> RefundFact:
         kind=row.kind,
         occurred_at=row.occurred_at,
         amount=row.amount_minor or 0,
-        lines=tuple((line["position"], line["quantity"]) for line in row.lines),
+        lines=tuple((line["position"] or 0, line["quantity"] or LARGEST_QUANTITY) for line in row.lines),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -10,9 +11,14 @@ from django.db import transaction
 
 from apps.campaigns.models import Campaign
 from apps.commissions.models import Decision, DecisionState
+from apps.core.actors import Actor
 from apps.core.ids import moment_of
+from apps.identity.models import Advertiser
 from apps.pipeline.bell import settle_bell
+from apps.records.services import record_act
+from apps.tracking.changing import RecordedUpdate, lock_sale, record_refund, record_update
 from apps.tracking.rules.conversions import ConversionFact
+from apps.tracking.rules.refunds import read_order_name, read_refund
 from apps.tracking.services import record_conversion
 
 SKEW = timedelta(minutes=10)
@@ -21,23 +27,98 @@ MILLISECOND = timedelta(milliseconds=1)  # what an id's moment is cut to
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A conversion's id, whether this call wrote it, and what has been decided on it."""
+    """A conversion's id, whether this call wrote something, and what has been decided on it.
+
+    `update` says what became of a call that may amend what was told before.
+    """
 
     id: UUID
     created: bool
     status: str
+    update: RecordedUpdate | None = None
+
+    @property
+    def answer(self) -> dict[str, object]:
+        """Return what the shop is told, by whichever door it called."""
+        told: dict[str, object] = {"ok": True, "id": str(self.id), "status": self.status}
+        if self.update is not None:
+            told |= {"sequence": self.update.sequence, "holds": self.update.holds}
+        return told
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedRefund:
+    """A refund's number, the conversion it is of (None while it waits for it), and whether this call wrote it."""
+
+    refund_ref: str
+    conversion_id: UUID | None
+    created: bool
+
+    @property
+    def answer(self) -> dict[str, object]:
+        """Return what the shop is told, by whichever door it called."""
+        id_ = str(self.conversion_id) if self.conversion_id else None
+        return {"ok": True, "refund_ref": self.refund_ref, "conversion": id_, "waits": self.conversion_id is None}
 
 
 @transaction.atomic
 def receive_conversion(*, campaign: Campaign, fact: ConversionFact, now: datetime, source: str = "s2s") -> Received:
-    """Store a conversion and wake the workers once it is committed. Raises OrderRefConflict."""
+    """Store a conversion, or amend it where the call allows that, and wake the workers once it is committed.
+
+    While the decision is open an amendment settles the conversion anew; afterwards it becomes a correction.
+    Raises OrderRefConflict, and for amendments CurrencyMismatch, SequenceConflict.
+    """
     fact = after_its_clicks(fact, now)
+    if fact.is_update:
+        update = record_update(campaign=campaign, fact=fact, now=now)
+        if update is not None:
+            if update.created:
+                transaction.on_commit(settle_bell.ring)
+            return Received(update.conversion_id, update.created, _status(update.conversion_id), update)
     recorded = record_conversion(campaign=campaign, fact=fact, now=now, source=source)
     if recorded.created:
         transaction.on_commit(settle_bell.ring)
         return Received(recorded.id, created=True, status=DecisionState.PENDING)
-    state = Decision.objects.filter(conversion_id=recorded.id).values_list("state", flat=True).first()
-    return Received(recorded.id, created=False, status=state or DecisionState.PENDING)
+    return Received(recorded.id, created=False, status=_status(recorded.id))
+
+
+@transaction.atomic
+def receive_refund(
+    *,
+    advertiser: Advertiser,
+    fields: Mapping[str, object],
+    now: datetime,
+    campaign: Campaign | None = None,
+    actor: Actor | None = None,
+) -> ReceivedRefund:
+    """Read and store a refund, and wake the workers once it is committed; one before its sale waits for it.
+
+    `campaign` is the one the call was made for; without it any campaign's currencies are taken. `actor` is the person
+    or key behind the refund, whose act is written down. Raises what `read_refund` and `record_refund` raise.
+    """
+    goal, order_ref = read_order_name(fields)
+    sale = lock_sale(advertiser=advertiser, goal=goal, order_ref=order_ref)
+    accepted = [campaign] if campaign else Campaign.objects.for_advertiser(advertiser)
+    currencies = sorted({currency for one in accepted for currency in one.currencies}) if sale is None else []
+    refund = read_refund(fields, sold_in=sale.currency if sale else None, currencies=currencies, now=now)
+    recorded = record_refund(advertiser=advertiser, refund=refund, now=now, campaign=campaign)
+    if recorded.created:
+        transaction.on_commit(settle_bell.ring)
+        if actor is not None:
+            record_act(
+                advertiser=advertiser,
+                actor=actor,
+                verb="refund",
+                subject=f"conversion {order_ref}"[:120],
+                now=now,
+                details={"refund_ref": refund.refund_ref, "reason": refund.reason, "goal": goal},
+            )
+    return ReceivedRefund(refund.refund_ref, recorded.conversion_id, recorded.created)
+
+
+def _status(conversion_id: UUID) -> str:
+    state = Decision.objects.filter(conversion_id=conversion_id).values_list("state", flat=True).first()
+    return state or DecisionState.PENDING
 
 
 def after_its_clicks(fact: ConversionFact, now: datetime) -> ConversionFact:

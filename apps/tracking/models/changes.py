@@ -30,7 +30,8 @@ class RefundKind(models.TextChoices):
 class Refund(models.Model):
     """Money that went back to the customer; named by the shop's `refund_ref`, it may come before its sale.
 
-    `amount_minor` is net and positive. `lines` is a list of `{"position": place from 1, "quantity": returned}`.
+    `amount_minor` is net and positive. `lines` is a list of `{"position": place from 1, "quantity": returned}`, a
+    quantity of null is all of the position. `currency` is empty where the call named none and none was needed.
     """
 
     advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="refunds")
@@ -39,6 +40,7 @@ class Refund(models.Model):
     refund_ref = models.CharField(_("refund number"), max_length=120)
     kind = models.CharField(_("kind"), max_length=6, choices=RefundKind)
     amount_minor = models.BigIntegerField(_("amount"), null=True)
+    currency = models.CharField(_("currency"), max_length=3, blank=True, default="", db_default="")
     lines = models.JSONField(_("lines"), default=list)
     reason = models.CharField(_("reason"), max_length=20, blank=True, default="returned")
     occurred_at = models.DateTimeField(_("happened"))

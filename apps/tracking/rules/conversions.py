@@ -19,8 +19,10 @@ from apps.tracking.rules.fields import InvalidField, MissingField, flag_of, mome
 GOAL = re.compile(r"[A-Z0-9_-]{1,40}")
 FIELDS = (
     *("tclid", "order_ref", "goal", "amount", "currency", "discount", "lines", "parts", "coupon", "new_customer"),
-    *("occurred_at", "country", "test", "sig", "ts"),
+    *("occurred_at", "country", "test", "update", "sequence", "sig", "ts"),
 )
+AMENDED_LINE = ("unit_price_minor", "quantity", "sku", "category", "shop_category")
+LARGEST_SEQUENCE = 2**31 - 1
 MOST_CLICKS = 50
 MOST_COUPONS = 20
 MOST_UNKNOWN, LONGEST_UNKNOWN = 20, 60
@@ -51,7 +53,8 @@ class ConversionFact:
 
     `amount_minor` is after the order discount `discount_minor`, net of VAT and shipping. Without
     `occurred_at` the conversion happened when it was told. `forged_clicks` counts click ids left out, `unknown`
-    names fields of the call that nothing is read from.
+    names fields of the call that nothing is read from. `is_update` allows to amend what was told before, by `sequence`
+    or next in turn.
     """
 
     goal: str
@@ -68,6 +71,8 @@ class ConversionFact:
     is_test: bool = False
     forged_clicks: int = 0
     unknown: tuple[str, ...] = ()
+    is_update: bool = False
+    sequence: int | None = None
 
     @property
     def ignored(self) -> list[str]:
@@ -75,11 +80,27 @@ class ConversionFact:
         return [*(["forged_click"] if self.forged_clicks else []), *self.unknown]
 
     def content_hash(self, campaign_id: int) -> str:
-        """Return what tells an exact repeat from other content: SHA-256 over the campaign and every field."""
+        """Return what tells an exact repeat from other content: SHA-256 over the campaign and what was sold."""
         content = {**asdict(self), "campaign_id": campaign_id}
-        del content["forged_clicks"], content["unknown"]
+        for name in ("forged_clicks", "unknown", "is_update", "sequence"):
+            del content[name]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def as_amendment(self) -> dict[str, object]:
+        """Return what replaces the content told before: amounts and lines always, the rest where it is told."""
+        content: dict[str, object] = {
+            "amount_minor": self.amount_minor,
+            "discount_minor": self.discount_minor,
+            "lines": [{name: getattr(line, name) for name in AMENDED_LINE} for line in self.lines],
+        }
+        if self.coupons:
+            content["coupons"] = list(self.coupons)
+        if self.new_customer is not None:
+            content["new_customer"] = self.new_customer
+        if self.country:
+            content["country"] = self.country
+        return content
 
 
 def read_conversion(fields: Mapping[str, object], *, terms: Terms, now: datetime) -> ConversionFact:
@@ -118,7 +139,21 @@ def read_conversion(fields: Mapping[str, object], *, terms: Terms, now: datetime
         is_test=bool(flag_of(fields, "test")),
         forged_clicks=read.count(None),
         unknown=_unknown(fields),
+        is_update=bool(flag_of(fields, "update")),
+        sequence=_sequence(fields),
     )
+
+
+def _sequence(fields: Mapping[str, object]) -> int | None:
+    """Return an amendment's place among the amendments of its order, counted from 1 by the shop."""
+    text = text_of(fields, "sequence", 10)
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= LARGEST_SEQUENCE):
+        raise InvalidField("`sequence` is a whole number from 1 on.", path="sequence")
+    if not flag_of(fields, "update"):
+        raise InvalidField("A `sequence` is of an update: send `update=1` with it.", path="sequence")
+    return int(text)
 
 
 def _unknown(fields: Mapping[str, object]) -> tuple[str, ...]:

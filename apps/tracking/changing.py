@@ -1,0 +1,180 @@
+"""Store what the web tells of a conversion afterwards: refunds and amendments, once each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from apps.campaigns.models import Campaign
+from apps.core.errors import Conflict, Invalid
+from apps.identity.models import Advertiser
+from apps.tracking.facts import amendments_of
+from apps.tracking.models import Amendment, Conversion, Refund, RefundKind
+from apps.tracking.rules.conversions import ConversionFact
+from apps.tracking.rules.refunds import CurrencyMismatch, Sold, ToldRefund, check_against_sale
+from apps.tracking.services import OrderRefConflict
+
+
+class RefundRefConflict(Conflict):
+    code = "refund_ref_conflict"
+    message = "The refund is already recorded with other content."
+
+
+class SequenceConflict(Conflict):
+    code = "sequence_conflict"
+    message = "An amendment of this sequence is already recorded with other content."
+
+
+class OrderOfOtherCampaign(Invalid):
+    code = "order_of_other_campaign"
+    message = "The order was told for another campaign."
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRefund:
+    """A refund's id, the conversion it is of (None while it waits for it), and whether this call wrote it."""
+
+    id: int
+    conversion_id: UUID | None
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedUpdate:
+    """The amended conversion, whether this call wrote something, and whether what it told holds.
+
+    `sequence` is 0 where the call said again what the conversion said from the start.
+    """
+
+    conversion_id: UUID
+    sequence: int
+    created: bool
+    holds: bool
+
+
+def lock_sale(*, advertiser: Advertiser | int, goal: str, order_ref: str) -> Conversion | None:
+    """Return the conversion of an order, held against other changes of it; workers may settle it meanwhile."""
+    return (
+        Conversion.objects.select_for_update(no_key=True)
+        .filter(advertiser=advertiser, goal=goal, order_ref=order_ref)
+        .first()
+    )
+
+
+@transaction.atomic
+def record_refund(
+    *, advertiser: Advertiser, refund: ToldRefund, now: datetime, campaign: Campaign | None = None
+) -> RecordedRefund:
+    """Store a refund, or find the same one stored before; one whose sale is not there yet waits for it.
+
+    `campaign` is the one the call was made for, where it was made for one. Raises RefundRefConflict where its number
+    is there with other content, OrderOfOtherCampaign, CurrencyMismatch, UnknownLine, MoreThanSold.
+    """
+    sale = lock_sale(advertiser=advertiser, goal=refund.goal, order_ref=refund.order_ref)
+    if sale is not None and campaign is not None and sale.campaign_id != campaign.pk:
+        raise OrderOfOtherCampaign(path="order_ref")
+    own = Refund.objects.filter(advertiser=advertiser, goal=refund.goal, order_ref=refund.order_ref)
+    known = own.filter(refund_ref=refund.refund_ref).only("content_hash")
+    before = known.first()
+    if before is not None:
+        return _same(before, refund, sale)
+    if sale is not None:
+        if refund.currency not in ("", sale.currency):
+            raise CurrencyMismatch(f"The order is in {sale.currency}.", path="currency")
+        check_against_sale(refund, _sold(sale, list(own)))
+    row = Refund(
+        advertiser=advertiser,
+        goal=refund.goal,
+        order_ref=refund.order_ref,
+        refund_ref=refund.refund_ref,
+        kind=RefundKind.AMOUNT if refund.amount_minor else RefundKind.LINES if refund.lines else RefundKind.WHOLE,
+        amount_minor=refund.amount_minor,
+        currency=refund.currency,
+        lines=[{"position": line.position, "quantity": line.quantity} for line in refund.lines],
+        reason=refund.reason,
+        occurred_at=refund.occurred_at or now,
+        recorded_at=now,
+        content_hash=refund.content_hash,
+    )
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError:
+        # Where the sale is not there yet, nothing holds two calls apart but the key itself.
+        return _same(known.get(), refund, sale)
+    return RecordedRefund(row.pk, sale.pk if sale else None, created=True)
+
+
+def _same(stored: Refund, refund: ToldRefund, sale: Conversion | None) -> RecordedRefund:
+    if stored.content_hash != refund.content_hash:
+        raise RefundRefConflict(
+            f"Refund {refund.refund_ref} is already recorded with other content.", path="refund_ref"
+        )
+    return RecordedRefund(stored.pk, sale.pk if sale else None, created=False)
+
+
+def _sold(sale: Conversion, refunds: list[Refund]) -> Sold:
+    """Return what an order sold by its last amendment, and what refunds gave back of it."""
+    _, newer = amendments_of([sale.pk]).get(str(sale.pk), (0, {}))
+    lines = newer.get("lines")
+    if isinstance(lines, list):
+        quantities = [line["quantity"] for line in lines]
+    else:
+        quantities = list(sale.lines.order_by("position").values_list("quantity", flat=True))
+    returned: dict[int, int] = defaultdict(int)
+    for refund in refunds:
+        for line in refund.lines:
+            position = line["position"]
+            pieces = quantities[position - 1] if position <= len(quantities) else 0
+            returned[position] += pieces if line["quantity"] is None else line["quantity"]
+    amount = newer.get("amount_minor")
+    return Sold(
+        currency=sale.currency,
+        amount_minor=amount if isinstance(amount, int) else sale.amount_minor,
+        quantities=quantities,
+        given_back_minor=sum(refund.amount_minor or 0 for refund in refunds),
+        returned=returned,
+    )
+
+
+@transaction.atomic
+def record_update(*, campaign: Campaign, fact: ConversionFact, now: datetime) -> RecordedUpdate | None:
+    """Store new content of a conversion that is there, or find the same said before; None where there is none.
+
+    Without a `sequence` it takes the next one; a lower one than the highest is kept without effect.
+    Raises CurrencyMismatch, OrderOfOtherCampaign, SequenceConflict.
+    """
+    sale = lock_sale(advertiser=campaign.advertiser_id, goal=fact.goal, order_ref=fact.order_ref)
+    if sale is None:
+        return None
+    if sale.campaign_id != campaign.pk:
+        raise OrderRefConflict(f"Order {fact.order_ref} is recorded for another campaign.", path="order_ref")
+    if sale.currency != fact.currency:
+        raise CurrencyMismatch(f"The order is in {sale.currency}.", path="currency")
+    content = fact.as_amendment()
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    hashes = dict(sale.amendments.values_list("sequence", "content_hash"))
+    last = max(hashes, default=0)
+    sequence = fact.sequence
+    if sequence is None:
+        same = hashes[last] == digest if last else sale.content_hash == fact.content_hash(campaign.pk)
+        sequence = last if same else last + 1
+    if sequence in hashes or sequence == 0:
+        if sequence and hashes[sequence] != digest:
+            raise SequenceConflict(f"Amendment {sequence} is already recorded with other content.", path="sequence")
+        return RecordedUpdate(sale.pk, sequence, created=False, holds=sequence == last)
+    Amendment.objects.create(
+        advertiser_id=sale.advertiser_id,
+        conversion=sale,
+        sequence=sequence,
+        content=content,
+        content_hash=digest,
+        recorded_at=now,
+    )
+    return RecordedUpdate(sale.pk, sequence, created=True, holds=sequence > last)

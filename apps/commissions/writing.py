@@ -100,6 +100,8 @@ def lock_decisions(conversion_ids: Sequence[str]) -> dict[str, str]:
 
 def receipt_hashes(conversion_ids: Sequence[str]) -> dict[str, str]:
     """Return the hashes of the receipts that are there, by conversion."""
+    if not conversion_ids:
+        return {}
     rows = read_rows(
         f"SELECT conversion_id, sha256 FROM {Receipt._meta.db_table} WHERE conversion_id = ANY(%s::uuid[])",
         [array_of(conversion_ids)],

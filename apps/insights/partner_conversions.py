@@ -56,17 +56,23 @@ class StateTotal:
 
 
 def totals_by_state(rows: QuerySet[Commission]) -> list[StateTotal]:
-    """Return counts and sums by decision and currency; what is not payable counts, but sums to nothing. One query."""
-    sums = (
-        rows.order_by()
-        .values_list("conversion__decision__state", "currency")
-        .annotate(
-            n=Count("pk"),
-            commission=Sum("amount_minor", filter=Q(payable=True), default=0),
-            revenue=Sum("share__revenue_minor", filter=Q(payable=True), default=0),
-        )
+    """Return counts and sums by decision and currency, with what was corrected since. Two queries.
+
+    What is not payable counts, but sums to nothing.
+    """
+    rows = rows.order_by()
+    by = ("conversion__decision__state", "currency")
+    sums = rows.values_list(*by).annotate(
+        n=Count("pk"),
+        commission=Sum("amount_minor", filter=Q(payable=True), default=0),
+        revenue=Sum("share__revenue_minor", filter=Q(payable=True), default=0),
     )
-    return [StateTotal(*row) for row in sums]
+    corrections = Commission.objects.filter(corrects__in=rows.values("pk"), payable=True).order_by()
+    corrected = {row[:2]: row[2] for row in corrections.values_list(*by).annotate(total=Sum("amount_minor"))}
+    return [
+        StateTotal(state, currency, count, commission + corrected.get((state, currency), 0), revenue)
+        for state, currency, count, commission, revenue in sums
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from apps.commissions.models import Commission
+from apps.commissions.models import Commission, CommissionKind
 from apps.console import words
 from apps.core.money import Money, digits
 from apps.insights.partner_conversions import PartnerConversion
@@ -19,7 +19,9 @@ from apps.invoices.models import Settlement
 from apps.invoices.services import statement_reference
 from apps.partners.models import AdSpace, Partner
 from apps.pipeline.receipts import explain_to_partner
+from apps.pipeline.services.correcting import AMENDED
 from apps.portal.templatetags.portal import decimal_text, money, share, unrounded_money
+from apps.portal.templatetags.portal import reason as said_reason
 from apps.tracking.models import ConversionLine, Touchpoint
 
 EXACT_PLACES = 6
@@ -123,10 +125,15 @@ def _touches(touches: list[dict[str, Any]], partner: Partner) -> list[dict[str, 
 
 
 def corrections_of(row: PartnerConversion, partner: Partner) -> list[dict[str, Any]]:
-    rows = Commission.objects.filter(partner=partner, conversion_id=row.id, kind="CORRECTION").order_by("pk")
+    """Return what was added to or taken from the commission since, each with its day and the reason in words."""
+    rows = Commission.objects.filter(partner=partner, conversion_id=row.id, kind=CommissionKind.CORRECTION)
     return [
-        {"on": one.occurred_at, "text": _("Correction"), "amount": Money(one.amount_minor, one.currency)}
-        for one in rows
+        {
+            "on": one.recorded_at or one.occurred_at,
+            "text": _("The shop has told the order anew") if one.reason == AMENDED else said_reason(one.reason),
+            "amount": Money(one.amount_minor, one.currency),
+        }
+        for one in rows.order_by("pk")
     ]
 
 

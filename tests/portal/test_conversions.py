@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from apps.core.money import Money
 from apps.identity.models import Advertiser
+from apps.pipeline.services.receiving import receive_refund
 from apps.pipeline.services.settling import settle_waiting
 from tests.cast import make_conversion, make_touch
 from tests.portal.stage import NOW, sell
@@ -130,3 +131,17 @@ def test_moments_are_in_the_zone_of_the_advertiser_and_the_page_names_it(stage, 
     text = blog.get(url).text
     assert "10 Feb 2026, 07:00" in text
     assert "Days and times are in America/New_York." in text
+
+
+def test_what_came_back_is_in_the_sums_and_said_in_words(stage, blog):
+    refund = {"order_ref": "MAR-1", "refund_ref": "R-1", "amount": "25.00", "reason": "cancelled"}
+    receive_refund(advertiser=stage.advertiser, fields=refund, now=NOW)
+    settle_waiting(now=NOW)
+
+    answer = blog.get(LIST, {"status": "PENDING"})
+    assert [row.commission for row in answer.context["conversions"]] == [eur("3.00")]
+    assert answer.context["totals"]["commission"] == eur("3.00")
+    page = blog.get(reverse("portal:conversion", args=[stage.sales.pending.pk]))
+    [correction] = page.context["corrections"]
+    assert (correction["amount"], correction["text"]) == (eur("-1.00"), "The order was cancelled.")
+    assert correction["on"] == NOW

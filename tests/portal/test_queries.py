@@ -44,7 +44,7 @@ def grow(cast, rows: int) -> None:
     [
         ("overview", 32),
         ("links", 13),
-        ("conversions", 11),
+        ("conversions", 12),
         ("payouts", 22),
         ("campaigns", 11),
         ("account", 8),

@@ -4,13 +4,15 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from uuid import uuid4
 
+import pgtrigger
 import pytest
-from django.db import IntegrityError, connection, connections, transaction
+from django.db import IntegrityError, ProgrammingError, connection, connections, transaction
 
 from apps.attribution.models import Share
-from apps.commissions.models import Commission
+from apps.commissions.models import Commission, Decision, Receipt
 from apps.core.ids import uuid7
 from apps.pipeline.services.settling import settle_waiting
+from apps.tracking.models import Conversion
 from tests.cast import NOON, make_cast, make_conversion, make_touch
 
 REMOVE = "DELETE FROM attribution_share WHERE id = %s"
@@ -94,3 +96,36 @@ def test_a_share_is_not_taken_from_under_a_commission_being_written(acme):
     with pytest.raises(IntegrityError, match="the share has a commission"):
         removing.result()
     assert Commission.objects.get().share_id == share_id
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", [Decision, Receipt])
+def test_a_decision_and_a_receipt_are_of_a_conversion_that_is_there(acme, model):
+    stray = copy_of(model.objects.get(), conversion_id=uuid7(NOON))
+    refused = pytest.raises(IntegrityError, match="are of a conversion of their advertiser")
+    with refused, transaction.atomic():
+        stray.save(force_insert=True)
+    assert model.objects.count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", [Decision, Receipt])
+def test_without_its_guard_a_decision_or_a_receipt_is_of_nothing(acme, model):
+    stray = copy_of(model.objects.get(), conversion_id=uuid7(NOON))
+    with pgtrigger.ignore(f"commissions.{model.__name__}:is_of_a_conversion"):
+        stray.save(force_insert=True)
+    assert model.objects.filter(conversion=stray.pk).exists()
+    assert not Conversion.objects.filter(pk=stray.pk).exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", [Decision, Receipt])
+def test_a_decision_and_a_receipt_stay_with_their_conversion(acme, model):
+    other = make_conversion(acme.campaign)
+    refused = pytest.raises(ProgrammingError, match="Cannot update")
+    with refused, transaction.atomic():
+        model.objects.update(conversion_id=other.pk)
+    assert not model.objects.filter(conversion=other.pk).exists()
+    with pgtrigger.ignore(f"commissions.{model.__name__}:stays_with_its_conversion"):
+        model.objects.update(conversion_id=other.pk)
+    assert model.objects.filter(conversion=other.pk).exists()

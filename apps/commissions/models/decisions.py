@@ -10,6 +10,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from apps.campaigns.models import Campaign
+from apps.commissions.models.references import OF_ITS_CONVERSION
 from apps.core.errors import Conflict
 from apps.identity.models import Advertiser
 from apps.records.models import Job
@@ -76,7 +77,9 @@ class Decision(models.Model):
     advertiser = models.ForeignKey(
         Advertiser, on_delete=models.PROTECT, related_name="decisions", db_constraint=False, db_index=False
     )
-    conversion = models.OneToOneField(Conversion, on_delete=models.PROTECT, primary_key=True, related_name="decision")
+    conversion = models.OneToOneField(
+        Conversion, on_delete=models.PROTECT, primary_key=True, related_name="decision", db_constraint=False
+    )
     campaign = models.ForeignKey(
         Campaign, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
@@ -116,6 +119,7 @@ class Decision(models.Model):
             ),
         ]
         triggers = [
+            *OF_ITS_CONVERSION,
             pgtrigger.FSM(
                 name="moves_as_allowed",
                 field="state",

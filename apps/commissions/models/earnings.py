@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.attribution.models import PolicyVersion, Share
 from apps.campaigns.models import Campaign
 from apps.commissions.models.plans import PlanVersion
+from apps.commissions.models.references import OF_ITS_CONVERSION
 from apps.identity.models import Advertiser
 from apps.partners.models import Partner
 from apps.tracking.models import Conversion
@@ -129,7 +130,9 @@ class Receipt(models.Model):
     advertiser = models.ForeignKey(
         Advertiser, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
-    conversion = models.OneToOneField(Conversion, on_delete=models.PROTECT, primary_key=True, related_name="receipt")
+    conversion = models.OneToOneField(
+        Conversion, on_delete=models.PROTECT, primary_key=True, related_name="receipt", db_constraint=False
+    )
     policy_version = models.ForeignKey(
         PolicyVersion, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
@@ -142,6 +145,7 @@ class Receipt(models.Model):
     class Meta:
         verbose_name = _("receipt")
         verbose_name_plural = _("receipts")
+        triggers = OF_ITS_CONVERSION
 
     def __str__(self) -> str:
         return str(self.conversion_id)

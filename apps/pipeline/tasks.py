@@ -10,6 +10,7 @@ from apps.pipeline.bell import settle_bell
 from apps.pipeline.demo.playing import beat_once
 from apps.pipeline.services.closing import render_missing
 from apps.pipeline.services.deciding import approve_matured
+from apps.pipeline.services.deciding_chunks import work_on_decisions
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.partitions import make_months_ahead
 from apps.tracking.services import forget_rejections
@@ -28,6 +29,12 @@ def settle_approve_matured() -> int:
     """Approve what has matured undecided, advertiser by advertiser."""
     now = timezone.now()
     return sum(approve_matured(advertiser=advertiser, now=now) for advertiser in Advertiser.objects.order_by("pk"))
+
+
+@shared_task
+def settle_decide() -> int:
+    """Work on decisions asked for by filter or list; rung by each, and swept for what was cut short."""
+    return work_on_decisions(now=timezone.now())
 
 
 @shared_task

@@ -35,6 +35,7 @@ class AuditEntry(models.Model):
 
 
 class JobState(models.TextChoices):
+    DRAFT = "DRAFT", _("waits for its go")
     WAITING = "WAITING", _("waiting")
     RUNNING = "RUNNING", _("running")
     DONE = "DONE", _("done")
@@ -98,7 +99,7 @@ class Job(models.Model):
 
     @property
     def is_over(self) -> bool:
-        return self.state not in {JobState.WAITING, JobState.RUNNING}
+        return self.state in {JobState.DONE, JobState.FAILED, JobState.CANCELLED}
 
 
 class JobItemOutcome(models.TextChoices):

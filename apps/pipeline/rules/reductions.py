@@ -66,6 +66,22 @@ def amounts_after(
     return tuple(left)
 
 
+def net_after(order: Order, refunds: Sequence[RefundFact]) -> int:
+    """Return what the order is still worth after refunds, in cents: the basis that `amounts_after` takes."""
+    net, given_back = order.net, 0
+    returned: dict[int, int] = {}
+    for fact in canonical(refunds):
+        if fact.kind == WHOLE:
+            return 0
+        if fact.kind == AMOUNT:
+            given_back += fact.amount
+            continue
+        for place, quantity in fact.lines:
+            returned[place - 1] = returned.get(place - 1, 0) + quantity
+        net = reduce_lines(order, quantities_left(order, returned)).net
+    return max(0, net - given_back)
+
+
 def rated_below(had: Sequence[int], smaller: Order, attribution: Attribution, plans: Mapping[str, Plan]) -> list[int]:
     """Return what the winners earn on a smaller order; where that would raise one, its old cents cap its exact part."""
     rated = [award.commission for award in rate(smaller, attribution, plans).awards]

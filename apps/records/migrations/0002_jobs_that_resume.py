@@ -7,111 +7,173 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('identity', '0002_own_prefixes'),
-        ('records', '0001_initial'),
+        ("identity", "0002_own_prefixes"),
+        ("records", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='JobItem',
+            name="JobItem",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField(verbose_name='number')),
-                ('content', models.JSONField(verbose_name='what was asked')),
-                ('outcome', models.CharField(choices=[('WAITING', 'waiting'), ('DONE', 'done'), ('UNCHANGED', 'unchanged'), ('REFUSED', 'refused')], default='WAITING', max_length=10, verbose_name='outcome')),
-                ('code', models.CharField(blank=True, default='', max_length=60, verbose_name='code')),
-                ('message', models.CharField(blank=True, default='', max_length=300, verbose_name='message')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField(verbose_name="number")),
+                ("content", models.JSONField(verbose_name="what was asked")),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("WAITING", "waiting"),
+                            ("DONE", "done"),
+                            ("UNCHANGED", "unchanged"),
+                            ("REFUSED", "refused"),
+                        ],
+                        default="WAITING",
+                        max_length=10,
+                        verbose_name="outcome",
+                    ),
+                ),
+                ("code", models.CharField(blank=True, default="", max_length=60, verbose_name="code")),
+                ("message", models.CharField(blank=True, default="", max_length=300, verbose_name="message")),
             ],
             options={
-                'verbose_name': 'job item',
-                'verbose_name_plural': 'job items',
-                'ordering': ['number'],
+                "verbose_name": "job item",
+                "verbose_name_plural": "job items",
+                "ordering": ["number"],
             },
         ),
         migrations.AddField(
-            model_name='job',
-            name='actor_id',
-            field=models.CharField(blank=True, default='', max_length=64, verbose_name='actor id'),
+            model_name="job",
+            name="actor_id",
+            field=models.CharField(blank=True, default="", max_length=64, verbose_name="actor id"),
         ),
         migrations.AddField(
-            model_name='job',
-            name='actor_kind',
-            field=models.CharField(blank=True, default='', max_length=10, verbose_name='kind of actor'),
+            model_name="job",
+            name="actor_kind",
+            field=models.CharField(blank=True, default="", max_length=10, verbose_name="kind of actor"),
         ),
         migrations.AddField(
-            model_name='job',
-            name='actor_name',
-            field=models.CharField(blank=True, default='', max_length=200, verbose_name='actor'),
+            model_name="job",
+            name="actor_name",
+            field=models.CharField(blank=True, default="", max_length=200, verbose_name="actor"),
         ),
         migrations.AddField(
-            model_name='job',
-            name='as_of',
-            field=models.DateTimeField(null=True, verbose_name='as of'),
+            model_name="job",
+            name="as_of",
+            field=models.DateTimeField(null=True, verbose_name="as of"),
         ),
         migrations.AddField(
-            model_name='job',
-            name='attempts',
-            field=models.PositiveSmallIntegerField(default=0, verbose_name='tries without progress'),
+            model_name="job",
+            name="attempts",
+            field=models.PositiveSmallIntegerField(default=0, verbose_name="tries without progress"),
         ),
         migrations.AddField(
-            model_name='job',
-            name='content',
-            field=models.JSONField(default=dict, verbose_name='what was asked'),
+            model_name="job",
+            name="content",
+            field=models.JSONField(default=dict, verbose_name="what was asked"),
         ),
         migrations.AddField(
-            model_name='job',
-            name='moved',
-            field=models.PositiveBigIntegerField(default=0, verbose_name='took effect'),
+            model_name="job",
+            name="moved",
+            field=models.PositiveBigIntegerField(default=0, verbose_name="took effect"),
         ),
         migrations.AddField(
-            model_name='job',
-            name='place',
-            field=models.CharField(blank=True, default='', max_length=64, verbose_name='place'),
+            model_name="job",
+            name="place",
+            field=models.CharField(blank=True, default="", max_length=64, verbose_name="place"),
         ),
         migrations.AddField(
-            model_name='job',
-            name='refused',
-            field=models.PositiveBigIntegerField(default=0, verbose_name='refused'),
+            model_name="job",
+            name="refused",
+            field=models.PositiveBigIntegerField(default=0, verbose_name="refused"),
         ),
         migrations.AlterField(
-            model_name='job',
-            name='state',
-            field=models.CharField(choices=[('WAITING', 'waiting'), ('RUNNING', 'running'), ('DONE', 'done'), ('FAILED', 'failed'), ('CANCELLED', 'cancelled')], default='RUNNING', max_length=10, verbose_name='state'),
+            model_name="job",
+            name="state",
+            field=models.CharField(
+                choices=[
+                    ("WAITING", "waiting"),
+                    ("RUNNING", "running"),
+                    ("DONE", "done"),
+                    ("FAILED", "failed"),
+                    ("CANCELLED", "cancelled"),
+                ],
+                default="RUNNING",
+                max_length=10,
+                verbose_name="state",
+            ),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('state__in', ['WAITING', 'RUNNING'])), fields=['kind'], name='jobs_unfinished'),
+            model_name="job",
+            index=models.Index(
+                condition=models.Q(("state__in", ["WAITING", "RUNNING"])), fields=["kind"], name="jobs_unfinished"
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='job',
-            trigger=pgtrigger.compiler.Trigger(name='asked_once', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."advertiser_id" IS DISTINCT FROM (NEW."advertiser_id") OR OLD."kind" IS DISTINCT FROM (NEW."kind") OR OLD."key" IS DISTINCT FROM (NEW."key") OR OLD."content" IS DISTINCT FROM (NEW."content") OR OLD."as_of" IS DISTINCT FROM (NEW."as_of") OR OLD."actor_kind" IS DISTINCT FROM (NEW."actor_kind") OR OLD."actor_id" IS DISTINCT FROM (NEW."actor_id"))', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='991cacead5f7ae42e758005a60672c6bf7981f7a', operation='UPDATE', pgid='pgtrigger_asked_once_70a67', table='records_job', when='BEFORE')),
+            model_name="job",
+            trigger=pgtrigger.compiler.Trigger(
+                name="asked_once",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition='WHEN (OLD."advertiser_id" IS DISTINCT FROM (NEW."advertiser_id") OR OLD."kind" IS DISTINCT FROM (NEW."kind") OR OLD."key" IS DISTINCT FROM (NEW."key") OR OLD."content" IS DISTINCT FROM (NEW."content") OR OLD."as_of" IS DISTINCT FROM (NEW."as_of") OR OLD."actor_kind" IS DISTINCT FROM (NEW."actor_kind") OR OLD."actor_id" IS DISTINCT FROM (NEW."actor_id"))',
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;",
+                    hash="991cacead5f7ae42e758005a60672c6bf7981f7a",
+                    operation="UPDATE",
+                    pgid="pgtrigger_asked_once_70a67",
+                    table="records_job",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.UniqueConstraint(fields=('advertiser', 'kind', 'key'), name='one_job_per_key'),
+            model_name="job",
+            constraint=models.UniqueConstraint(fields=("advertiser", "kind", "key"), name="one_job_per_key"),
         ),
         migrations.AddField(
-            model_name='jobitem',
-            name='advertiser',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='identity.advertiser'),
+            model_name="jobitem",
+            name="advertiser",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="+",
+                to="identity.advertiser",
+            ),
         ),
         migrations.AddField(
-            model_name='jobitem',
-            name='job',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='items', to='records.job'),
+            model_name="jobitem",
+            name="job",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="items", to="records.job"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='jobitem',
-            constraint=models.UniqueConstraint(fields=('job', 'number'), name='one_item_per_number'),
+            model_name="jobitem",
+            constraint=models.UniqueConstraint(fields=("job", "number"), name="one_item_per_number"),
         ),
         migrations.AddConstraint(
-            model_name='jobitem',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('outcome', 'REFUSED'), _negated=True), models.Q(('code', ''), _negated=True), _connector='OR'), name='refused_item_says_why'),
+            model_name="jobitem",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("outcome", "REFUSED"), _negated=True),
+                    models.Q(("code", ""), _negated=True),
+                    _connector="OR",
+                ),
+                name="refused_item_says_why",
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='jobitem',
-            trigger=pgtrigger.compiler.Trigger(name='asked_once', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."job_id" IS DISTINCT FROM (NEW."job_id") OR OLD."advertiser_id" IS DISTINCT FROM (NEW."advertiser_id") OR OLD."number" IS DISTINCT FROM (NEW."number") OR OLD."content" IS DISTINCT FROM (NEW."content"))', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='71e658dbce3e8156354e34397b56aa00772433df', operation='UPDATE', pgid='pgtrigger_asked_once_3c043', table='records_jobitem', when='BEFORE')),
+            model_name="jobitem",
+            trigger=pgtrigger.compiler.Trigger(
+                name="asked_once",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition='WHEN (OLD."job_id" IS DISTINCT FROM (NEW."job_id") OR OLD."advertiser_id" IS DISTINCT FROM (NEW."advertiser_id") OR OLD."number" IS DISTINCT FROM (NEW."number") OR OLD."content" IS DISTINCT FROM (NEW."content"))',
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;",
+                    hash="71e658dbce3e8156354e34397b56aa00772433df",
+                    operation="UPDATE",
+                    pgid="pgtrigger_asked_once_3c043",
+                    table="records_jobitem",
+                    when="BEFORE",
+                ),
+            ),
         ),
     ]

@@ -1,0 +1,147 @@
+"""Which conversions somebody means by a filter: frozen, so that a decision on it is on nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
+
+from apps.attribution.models import Share
+from apps.commissions.models import Commission, Decision, DecisionState
+from apps.core.money import Money
+from apps.identity.models import Advertiser
+from apps.partners.models import Partner
+
+MOMENTS, DAYS = ("since", "until"), ("locks_until", "locks_after", "due_until")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Conversions by what is known of them; an empty field narrows nothing.
+
+    `since` and `until` are half-open and ask when it happened; `order` is the beginning of an order number, `order_ref`
+    the whole; `locks_until`, `locks_after` and `due_until` are days of the decision; `job_id` names the job that moved
+    it last, `ids` the conversions themselves.
+    """
+
+    states: tuple[str, ...] = ()
+    campaign_id: int | None = None
+    partner_id: int | None = None
+    goal: str = ""
+    order: str = ""
+    order_ref: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    locks_until: date | None = None
+    locks_after: date | None = None
+    due_until: date | None = None
+    is_test: bool | None = None
+    job_id: int | None = None
+    ids: tuple[str, ...] = ()
+
+    def content(self) -> dict[str, object]:
+        """Return the selection as JSON holds it, without what is empty."""
+        said = {name: value for name, value in asdict(self).items() if value not in (None, "", ())}
+        said |= {name: value.isoformat() for name, value in said.items() if isinstance(value, date)}
+        return said | {name: list(value) for name, value in said.items() if isinstance(value, tuple)}
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Selection:
+        """Return the selection that `content` was made of."""
+        values = {name: value for name, value in content.items() if name in {one.name for one in fields(cls)}}
+        values |= {name: datetime.fromisoformat(values[name]) for name in MOMENTS if name in values}
+        values |= {name: date.fromisoformat(values[name]) for name in DAYS if name in values}
+        values |= {name: tuple(values[name]) for name in ("states", "ids") if name in values}
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerWeight:
+    """What a partner has in a selection: conversions it shares in, and its commission."""
+
+    partner: str
+    count: int
+    commission: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """How much a selection is: conversions by state, orders and commission by currency, and the partners in it."""
+
+    by_state: dict[str, int] = field(default_factory=dict)
+    amounts: list[Money] = field(default_factory=list)
+    commissions: list[Money] = field(default_factory=list)
+    partners: list[PartnerWeight] = field(default_factory=list)
+    partner_count: int = 0
+
+    @property
+    def count(self) -> int:
+        return sum(self.by_state.values())
+
+
+def selected(advertiser: Advertiser, selection: Selection, *, as_of: datetime) -> QuerySet[Decision]:
+    """Return the decisions that a selection meant at a moment: what came, changed or moved later is not."""
+    found = Decision.objects.for_advertiser(advertiser).filter(
+        Q(moved_at=None) | Q(moved_at__lte=as_of),
+        conversion__recorded_at__lte=as_of,
+        conversion__receipt__settled_at__lte=as_of,
+    )
+    asked = {
+        "state__in": selection.states,
+        "campaign": selection.campaign_id,
+        "conversion__goal": selection.goal,
+        "conversion__order_ref__istartswith": selection.order,
+        "conversion__order_ref": selection.order_ref,
+        "conversion__occurred_at__gte": selection.since,
+        "conversion__occurred_at__lt": selection.until,
+        "locks_on__lte": selection.locks_until,
+        "locks_on__gt": selection.locks_after,
+        "decide_by__lte": selection.due_until,
+        "conversion__is_test": selection.is_test,
+        "job": selection.job_id,
+        "conversion__in": [UUID(id_) for id_ in selection.ids],
+    }
+    found = found.filter(**{name: value for name, value in asked.items() if value not in (None, "", (), [])})
+    if selection.partner_id is not None:
+        found = found.filter(Exists(Share.objects.filter(conversion=OuterRef("pk"), partner=selection.partner_id)))
+    return found
+
+
+def movable(decisions: QuerySet[Decision], state: str, *, today: date) -> QuerySet[Decision]:
+    """Return those decisions that may go to a state: an approval that has locked stays."""
+    origins = [origin for origin, targets in Decision.NEXT.items() if state in targets]
+    return decisions.filter(state__in=origins).exclude(state=DecisionState.APPROVED, locks_on__lte=today)
+
+
+def weigh(decisions: QuerySet[Decision], *, most_partners: int = 20) -> Weight:
+    """Return how much the decisions are; the partners by commission, the largest first. Four queries."""
+    plain = decisions.order_by()
+    states = dict(plain.values_list("state").annotate(n=Count("pk")))
+    amounts = plain.values_list("conversion__currency").annotate(minor=Sum("conversion__amount_minor"))
+    earned = Commission.objects.filter(conversion__in=plain.values("pk"), payable=True).order_by()
+    parts = list(
+        earned.values_list("partner", "currency")
+        .annotate(minor=Sum("amount_minor"), n=Count("conversion", distinct=True))
+        .order_by(F("minor").desc(), "partner")
+    )
+    names = Partner.objects.in_bulk({row[0] for row in parts[:most_partners]})
+    sums: dict[str, int] = {}
+    for _, currency, minor, _ in parts:
+        sums[currency] = sums.get(currency, 0) + minor
+    return Weight(
+        by_state=states,
+        amounts=[Money(minor, currency) for currency, minor in sorted(amounts)],
+        commissions=[Money(minor, currency) for currency, minor in sorted(sums.items())],
+        partners=[PartnerWeight(str(names[id_]), n, Money(minor, cur)) for id_, cur, minor, n in parts[:most_partners]],
+        partner_count=len({row[0] for row in parts}),
+    )
+
+
+def first_of(decisions: QuerySet[Decision], *, after: str, limit: int) -> Sequence[str]:
+    """Return the ids of the first conversions after a place, in the order of their ids."""
+    rest = decisions.filter(conversion_id__gt=UUID(after)) if after else decisions
+    return [str(id_) for id_ in rest.order_by("conversion_id").values_list("conversion_id", flat=True)[:limit]]

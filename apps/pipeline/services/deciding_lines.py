@@ -1,0 +1,186 @@
+"""Decide on a part of an order: reject lines, or lower its amount. The order itself stays what it is.
+
+A part that falls away is a refund of this house's own making: a fact with a key and a coded reason, which the
+corrections follow before the decision and after it, also after the lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from apps.commissions.models import ConversionAlreadyDecided, Decision, DecisionState, Receipt
+from apps.core.actors import Actor
+from apps.core.errors import Conflict, Invalid
+from apps.identity.models import Advertiser
+from apps.pipeline.orders import order_of
+from apps.pipeline.rules.reductions import net_after
+from apps.pipeline.services.correcting import refund_fact
+from apps.pipeline.services.deciding import ConversionUnsettled, NoSuchConversion, check_reason
+from apps.pipeline.services.settling import settle_conversions
+from apps.records.services import record_act
+from apps.tracking.changing import lock_sale, record_refund
+from apps.tracking.facts import ConversionRow, LineRow, amended, amendments_of, conversions_by_id, lines_of, refunds_of
+from apps.tracking.models import Conversion, Refund, Unsettled
+from apps.tracking.rules.refunds import ReturnedLine, ToldRefund
+
+OWN = "tributary:"
+LINE_REF, AMOUNT_REF = OWN + "line:{}", OWN + "amount:{}"
+
+
+class NoLinesNamed(Invalid):
+    code = "no_lines_named"
+    message = "Name at least one line by its position."
+
+
+class UnknownSku(Invalid):
+    code = "unknown_sku"
+    message = "The order has no line of this SKU."
+
+
+class AmountAbove(Invalid):
+    code = "amount_above"
+    message = "A correction lowers an amount; a higher one comes from the shop as an amendment."
+
+
+class NotCorrected(Conflict):
+    code = "not_corrected"
+    message = "The commissions cannot be worked out without this part."
+
+
+@dataclass(frozen=True, slots=True)
+class PartResult:
+    """Whether anything was written: False where the part had fallen away before."""
+
+    changed: bool
+
+
+@transaction.atomic
+def reject_lines(
+    *,
+    advertiser: Advertiser,
+    conversion_id: UUID,
+    positions: Sequence[int],
+    reason: str,
+    actor: Actor,
+    now: datetime,
+    note: str = "",
+) -> PartResult:
+    """Reject lines of an order, by their positions from 1, and book the difference as linked corrections.
+
+    The order keeps its decision and its other lines. A line rejected before stays as it is. Raises NoLinesNamed,
+    ReasonNeeded, NoSuchConversion, ConversionAlreadyDecided, UnknownLine, NotCorrected.
+    """
+    check_reason(DecisionState.REJECTED, reason)
+    if not positions or min(positions) < 1:
+        raise NoLinesNamed(path="lines")
+    sale = _open_sale(advertiser, conversion_id)
+    before = set(_own_refunds(sale).values_list("refund_ref", flat=True))
+    wanted = [position for position in sorted(set(positions)) if LINE_REF.format(position) not in before]
+    for position in wanted:
+        line = ReturnedLine(position)
+        refund = ToldRefund(sale.goal, sale.order_ref, LINE_REF.format(position), lines=(line,), reason=reason)
+        record_refund(advertiser=advertiser, refund=refund, now=now)
+    if wanted:
+        details = {"conversion": str(sale.pk), "lines": wanted, "reason": reason, "note": note[:300]}
+        _write_down(sale, "rejected_lines", details, actor, now)
+    return PartResult(bool(wanted))
+
+
+@transaction.atomic
+def correct_amount(
+    *,
+    advertiser: Advertiser,
+    conversion_id: UUID,
+    amount_minor: int,
+    reason: str,
+    actor: Actor,
+    now: datetime,
+    note: str = "",
+) -> PartResult:
+    """Lower what an order is worth in all (net, minor units), and take from each partner in proportion.
+
+    Raises ReasonNeeded, AmountAbove, NoSuchConversion, ConversionAlreadyDecided, NotCorrected.
+    """
+    check_reason(DecisionState.REJECTED, reason)
+    sale = _open_sale(advertiser, conversion_id)
+    left = amount_left(sale)
+    if not 0 <= amount_minor <= left:
+        raise AmountAbove(path="amount")
+    if amount_minor == left:
+        return PartResult(False)
+    ref = AMOUNT_REF.format(_own_refunds(sale).count() + 1)
+    refund = ToldRefund(sale.goal, sale.order_ref, ref, left - amount_minor, sale.currency, (), reason)
+    record_refund(advertiser=advertiser, refund=refund, now=now)
+    details = {"conversion": str(sale.pk), "from": left, "to": amount_minor, "reason": reason, "note": note[:300]}
+    _write_down(sale, "corrected_amount", details, actor, now)
+    return PartResult(True)
+
+
+def positions_of(conversion_id: UUID, skus: Sequence[str]) -> list[int]:
+    """Return the positions of the lines that carry these SKUs, as the last amendment tells them. Raises UnknownSku."""
+    _, lines = _as_told_last(str(conversion_id))
+    found = {sku: [place for place, line in enumerate(lines, 1) if line.sku == sku] for sku in skus}
+    for sku, places in found.items():
+        if not places:
+            raise UnknownSku(f"The order has no line of the SKU {sku[:60]}.", path="skus")
+    return sorted(place for places in found.values() for place in places)
+
+
+def amount_left(sale: Conversion) -> int:
+    """Return what an order is worth after its amendments and refunds, net in minor units."""
+    id_ = str(sale.pk)
+    row, lines = _as_told_last(id_)
+    order = order_of(row, lines, sale.advertiser.zone)
+    return net_after(order, [refund_fact(refund) for refund in refunds_of([id_]).get(id_, [])])
+
+
+def _as_told_last(id_: str) -> tuple[ConversionRow, Sequence[LineRow]]:
+    """Return a conversion and its lines as the last amendment tells them."""
+    row, lines = conversions_by_id([id_])[0], lines_of([id_]).get(id_, [])
+    newest = amendments_of([id_]).get(id_)
+    return amended(row, lines, newest[1]) if newest else (row, lines)
+
+
+def _own_refunds(sale: Conversion) -> QuerySet[Refund]:
+    return Refund.objects.filter(
+        advertiser=sale.advertiser, goal=sale.goal, order_ref=sale.order_ref, refund_ref__startswith=OWN
+    )
+
+
+def _open_sale(advertiser: Advertiser, conversion_id: UUID) -> Conversion:
+    """Return a conversion held against other changes, settled and not rejected.
+
+    Its decision is not locked yet: settling takes the work list's row first, then the decision, and so does this.
+    """
+    named = Conversion.objects.for_advertiser(advertiser).filter(pk=conversion_id).values_list("goal", "order_ref")
+    if not named:
+        raise NoSuchConversion
+    sale = lock_sale(advertiser=advertiser, goal=named[0][0], order_ref=named[0][1])
+    state = Decision.objects.filter(pk=conversion_id).values_list("state", flat=True).first()
+    if sale is None or state is None or not Receipt.objects.filter(pk=conversion_id).exists():
+        raise ConversionUnsettled
+    if state == DecisionState.REJECTED:
+        raise ConversionAlreadyDecided("A rejected conversion owes nothing; there is no part left to reject.")
+    return sale
+
+
+def _write_down(sale: Conversion, verb: str, details: Mapping[str, object], actor: Actor, now: datetime) -> None:
+    """Write the act, and let the corrections follow in the same transaction."""
+    record_act(
+        advertiser=sale.advertiser,
+        actor=actor,
+        verb=verb,
+        subject=f"conversion {sale.order_ref}"[:120],
+        now=now,
+        details=details,
+    )
+    settle_conversions(conversion_ids=[sale.pk], now=now)
+    waiting = Unsettled.objects.filter(pk=sale.pk).first()
+    if waiting is not None:
+        raise NotCorrected(waiting.last_error or None)

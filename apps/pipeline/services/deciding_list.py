@@ -1,0 +1,174 @@
+"""Decide what a list says, row by row: each row is done, found unchanged, or refused with its code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from apps.commissions.models import ConversionAlreadyDecided, Decision, DecisionState
+from apps.commissions.moving import Wish
+from apps.core.actors import Actor
+from apps.core.errors import Invalid, Refusal
+from apps.core.money import Money
+from apps.core.periods import day_of
+from apps.identity.models import Advertiser
+from apps.pipeline.rules.listed import Listed, Names, presentable, read_listed
+from apps.pipeline.services.deciding import (
+    REFUSALS,
+    ConversionLocked,
+    ConversionUnsettled,
+    NoSuchConversion,
+    check_reason,
+    decide_wishes,
+)
+from apps.pipeline.services.deciding_lines import correct_amount, positions_of, reject_lines
+from apps.records.models import JobItem, JobItemOutcome
+from apps.tracking.models import Conversion, Unsettled
+
+DONE, UNCHANGED, REFUSED, WAITING = (JobItemOutcome(name) for name in ("DONE", "UNCHANGED", "REFUSED", "WAITING"))
+
+
+class RepeatedInList(Invalid):
+    code = "repeated_in_list"
+    message = "The list names the conversion twice; the first row counts."
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A conversion as a list needs it."""
+
+    id: str
+    currency: str
+
+
+def read_items(items: Iterable[Mapping[str, Any]]) -> list[tuple[dict[str, Any], Refusal | None]]:
+    """Return what each row is kept as, and the refusal of those that cannot be read; `row` is a file's line."""
+    names = Names()
+    read: list[tuple[dict[str, Any], Refusal | None]] = []
+    for item in items:
+        told = {name: value for name, value in item.items() if name != "row"}
+        row = {"row": item["row"]} if "row" in item else {}
+        try:
+            listed = read_listed(told)
+            # A part that falls away has a reason like a rejection, also where the rest is approved.
+            check_reason(DecisionState.REJECTED if listed.is_of_parts else listed.state, listed.reason)
+            if names.is_repeated(listed):
+                raise RepeatedInList
+        except Refusal as refusal:
+            read.append(({**presentable(told), **row}, refusal))
+        else:
+            read.append(({name: value for name, value in asdict(listed).items() if value} | row, None))
+    return read
+
+
+def listed_of(content: Mapping[str, Any]) -> Listed:
+    """Return the row that `read_items` kept."""
+    values = {name: value for name, value in content.items() if name != "row"}
+    values |= {name: tuple(values[name]) for name in ("lines", "skus") if name in values}
+    return Listed(**{"state": "", **values})
+
+
+def resolve(advertiser: Advertiser, rows: Sequence[Listed]) -> dict[str, Known]:
+    """Return the conversions that rows name, by the rows' names; those that are not there are missing."""
+    own = Conversion.objects.for_advertiser(advertiser)
+    found: dict[str, Known] = {}
+    fields = ("pk", "goal", "order_ref", "currency")
+    for pk, _, _, currency in own.filter(pk__in=[UUID(row.id) for row in rows if row.id]).values_list(*fields):
+        found[str(pk)] = Known(str(pk), currency)
+    refs = {row.order_ref for row in rows if not row.id}
+    for pk, goal, order_ref, currency in own.filter(order_ref__in=refs).values_list(*fields) if refs else ():
+        found[f"{goal} {order_ref}"] = Known(str(pk), currency)
+    return found
+
+
+def decide_items(advertiser: Advertiser, items: Sequence[JobItem], *, actor: Actor, now: datetime, job_id: int) -> None:
+    """Decide the rows of a list in the caller's transaction, and note on each what came of it.
+
+    Parts go first, each under a savepoint of its own: they take the work list's rows before the decisions, as settling
+    does. The plain decisions follow as one set.
+    """
+    rows = {item.pk: listed_of(item.content) for item in items}
+    known = resolve(advertiser, list(rows.values()))
+    taken: set[str] = set()
+    plain: list[tuple[JobItem, Wish]] = []
+    for item in items:
+        row = rows[item.pk]
+        target = known.get(row.name)
+        if target is None:
+            _note(item, REFUSED, NoSuchConversion())
+        elif target.id in taken:
+            _note(item, REFUSED, RepeatedInList())
+        else:
+            taken.add(target.id)
+            if row.is_of_parts:
+                _decide_part(advertiser, item, row, target, actor, now)
+            if not row.is_of_parts or (row.state == DecisionState.APPROVED and item.outcome != REFUSED):
+                plain.append((item, Wish(target.id, row.state, row.reason, row.note)))
+    decided = decide_wishes(advertiser, [wish for _, wish in plain], actor=actor, now=now, job_id=job_id)
+    moved = set(decided.moved)
+    for item, wish in plain:
+        code = decided.refused.get(wish.conversion_id)
+        if code:
+            _note(item, REFUSED, REFUSALS[code]())
+        elif wish.conversion_id in moved or item.outcome != DONE:
+            _note(item, DONE if wish.conversion_id in moved else UNCHANGED)
+
+
+def _decide_part(
+    advertiser: Advertiser, item: JobItem, row: Listed, target: Known, actor: Actor, now: datetime
+) -> None:
+    call: dict[str, Any] = {"advertiser": advertiser, "conversion_id": UUID(target.id), "actor": actor, "now": now}
+    call |= {"reason": row.reason, "note": row.note}
+    verb: Callable[..., Any] = correct_amount if row.amount else reject_lines
+    try:
+        with transaction.atomic():
+            if row.amount:
+                call["amount_minor"] = Money.parse(row.amount, target.currency).minor
+            else:
+                call["positions"] = [*row.lines, *(positions_of(UUID(target.id), row.skus) if row.skus else ())]
+            _note(item, DONE if verb(**call).changed else UNCHANGED)
+    except Refusal as refusal:
+        _note(item, REFUSED, refusal)
+
+
+def _note(item: JobItem, outcome: JobItemOutcome, refusal: Refusal | None = None) -> None:
+    item.outcome = outcome
+    item.code, item.message = (refusal.code[:60], refusal.message[:300]) if refusal else ("", "")
+
+
+def foresee(advertiser: Advertiser, items: Sequence[JobItem], *, now: datetime) -> None:
+    """Note on each waiting row, without storing it, what applying it now would come to; four queries.
+
+    Parts are foreseen as far as their conversion allows them; whether the amounts work out shows when they are applied.
+    """
+    rows = {item.pk: listed_of(item.content) for item in items if item.outcome == WAITING}
+    known = resolve(advertiser, list(rows.values()))
+    ids = [UUID(target.id) for target in known.values()]
+    decisions = Decision.objects.for_advertiser(advertiser).in_bulk(ids)
+    unsettled = set(Unsettled.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    today = day_of(now, advertiser.zone)
+    for item in items:
+        if item.pk not in rows:
+            continue
+        row, target = rows[item.pk], known.get(rows[item.pk].name)
+        decision = decisions.get(UUID(target.id)) if target else None
+        if target is None:
+            _note(item, REFUSED, NoSuchConversion())
+        elif decision is None or UUID(target.id) in unsettled:
+            _note(item, REFUSED, ConversionUnsettled())
+        elif row.is_of_parts:
+            is_over = decision.state == DecisionState.REJECTED
+            _note(item, REFUSED if is_over else DONE, ConversionAlreadyDecided() if is_over else None)
+        elif decision.state == row.state:
+            _note(item, UNCHANGED)
+        elif row.state not in Decision.NEXT[decision.state]:
+            _note(item, REFUSED, ConversionAlreadyDecided())
+        elif decision.state == DecisionState.APPROVED and decision.locks_on <= today:
+            _note(item, REFUSED, ConversionLocked())
+        else:
+            _note(item, DONE)

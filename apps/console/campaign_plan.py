@@ -15,7 +15,7 @@ from apps.console import words
 from apps.console.campaign_tabs import tabs
 from apps.console.plan_checks import warnings
 from apps.core.money import Money
-from apps.pipeline.selectors import parsed_plan
+from apps.pipeline.parsing import parsed_plan
 
 ASSIGNED = ("ad_space__partner", "partner", "group", "coupon")
 

@@ -25,7 +25,7 @@ from apps.console.fields import EDITOR
 from apps.console.forms import PlainForm, StartField
 from apps.console.plan_checks import publishable, read_rules, warnings
 from apps.core.errors import Invalid, Refusal
-from apps.pipeline.selectors import plan_document
+from apps.pipeline.parsing import plan_document
 from apps.pipeline.services.opening import revise_plan
 
 MOST_BYTES = 1_000_000

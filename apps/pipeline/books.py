@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 
 from apps.commissions.models import Receipt
+from apps.pipeline.parsing import forget_parsed
 from apps.pipeline.receipts import rendered
-from apps.pipeline.selectors import forget_parsed
 from apps.statements.models import Statement
 from apps.statements.selectors import recomputed_hash
 

@@ -15,9 +15,10 @@ from apps.commissions.models import PlanAssignment, PlanVersion
 from apps.core.money import Money, digits
 from apps.journeys.selectors import Candidate, candidates_by_id
 from apps.partners.models import AdSpace, Partner, Partnership
+from apps.pipeline.parsing import plan_document
 from apps.pipeline.receipts import explain_conversion
 from apps.pipeline.rules.amounts import major
-from apps.pipeline.selectors import ad_space_name, assignment_key, plan_document
+from apps.pipeline.selectors import ad_space_name, assignment_key
 from apps.tracking.models import Conversion
 
 # Reasons the engine finds from what a document says; touches with another one (a robot, not enrolled, …) are left out.

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.core.money import Money
+from apps.pipeline.parsing import plan_document
 from apps.pipeline.receipts import explain_conversion
 from apps.pipeline.rules import explain
-from apps.pipeline.selectors import plan_document
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.models import Conversion
 from tests.cast import NOON, make_cast, make_conversion, make_coupon, make_plan, make_policy, make_touch

@@ -18,8 +18,9 @@ from apps.core.periods import day_of
 from apps.journeys.selectors import candidates_by_id
 from apps.ledger.services import commission_entry, post_entries
 from apps.pipeline.orders import order_of
+from apps.pipeline.parsing import parsed_plan, parsed_policy
 from apps.pipeline.rules.reductions import LINES, RefundFact, amounts_after
-from apps.pipeline.selectors import CampaignSettings, load_settings, parsed_plan, parsed_policy
+from apps.pipeline.selectors import CampaignSettings, load_settings
 from apps.tracking.facts import ConversionRow, RefundRow, amended, amendments_of, lines_of, refunds_of
 from apps.tracking.rules.basket import LARGEST_QUANTITY
 

@@ -23,6 +23,8 @@ ENVIRONMENT = env.str("TRIBUTARY_ENV", default="production")  # production | dem
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+# Customers, e-mails and devices are stored as hashes by the first of these; by the others until they are seen again.
+IDENTITY_SECRETS = env.list("IDENTITY_SECRETS", default=[SECRET_KEY, *SECRET_KEY_FALLBACKS])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 PUBLIC_URL = env.str("PUBLIC_URL", default="http://localhost:8000").rstrip("/")
 TRACKING_URL = env.str("TRACKING_URL", default="http://localhost:8001").rstrip("/")

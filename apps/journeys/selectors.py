@@ -50,6 +50,20 @@ SELECT k.place, t.visitor
 FROM unnest(%s::int[], %s::bigint[], %s::uuid[]) AS k(place, advertiser_id, click_id)
 JOIN tracking_touchpoint t ON t.id = k.click_id AND t.advertiser_id = k.advertiser_id
 """
+ARE_KEYS = "SELECT EXISTS (SELECT 1 FROM tracking_identitykey WHERE advertiser_id = ANY(%s::bigint[]))"
+# The other visitors of a visitor's person, and all visitors of the person whose key a conversion came with.
+SAME_PERSONS = """
+SELECT w.place, m.value
+FROM unnest(%s::int[], %s::bigint[], %s::uuid[]) AS w(place, advertiser_id, visitor)
+JOIN tracking_identitykey k ON k.advertiser_id = w.advertiser_id AND k.kind = 'VISITOR' AND k.value = w.visitor
+JOIN tracking_identitykey m ON m.person_id = k.person_id AND m.kind = 'VISITOR'
+UNION
+SELECT w.place, m.value
+FROM unnest(%s::int[], %s::uuid[]) AS w(place, conversion_id)
+JOIN tracking_sighting s ON s.conversion_id = w.conversion_id
+JOIN tracking_identitykey k ON k.id = s.key_id
+JOIN tracking_identitykey m ON m.person_id = k.person_id AND m.kind = 'VISITOR'
+"""
 
 
 def gather_candidates(conversions: Sequence[ConversionRow]) -> list[list[Candidate]]:
@@ -76,7 +90,10 @@ def gather_candidates(conversions: Sequence[ConversionRow]) -> list[list[Candida
 
 
 def _visitors(conversions: Sequence[ConversionRow]) -> tuple[list[int], list[str]]:
-    """Return places of conversions and their visitors, each pair once: its own and those of the clicks it names."""
+    """Return places of conversions and their visitors, each pair once.
+
+    These are its own visitor, those of the clicks it names, and all others that are the same person.
+    """
     own = [(place, row.visitor) for place, row in enumerate(conversions) if row.visitor is not None]
     clicks = [(place, row, click) for place, row in enumerate(conversions) for click in row.click_ids]
     if clicks:
@@ -84,7 +101,23 @@ def _visitors(conversions: Sequence[ConversionRow]) -> tuple[list[int], list[str
         asked = (array_of(places), array_of([row.advertiser_id for row in rows]), array_of(ids))
         own += [(place, visitor) for place, visitor in read_rows(CLICKED, asked)]
     pairs = dict.fromkeys(own)
+    pairs |= dict.fromkeys(_of_their_persons(conversions, list(pairs)))
     return [place for place, _ in pairs], [visitor for _, visitor in pairs]
+
+
+def _of_their_persons(conversions: Sequence[ConversionRow], pairs: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Return places and the visitors of their conversions' persons; of advertisers without keys nothing is asked."""
+    advertisers = {row.advertiser_id for row in conversions}
+    if not advertisers or not read_rows(ARE_KEYS, [array_of(advertisers)])[0][0]:
+        return []
+    asked = (
+        array_of(place for place, _ in pairs),
+        array_of(conversions[place].advertiser_id for place, _ in pairs),
+        array_of(visitor for _, visitor in pairs),
+        array_of(range(len(conversions))),
+        array_of(row.id for row in conversions),
+    )
+    return [(place, visitor) for place, visitor in read_rows(SAME_PERSONS, asked)]
 
 
 def candidates_by_id(advertiser_id: int, ids: Sequence[UUID | str]) -> dict[str, Candidate]:

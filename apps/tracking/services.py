@@ -14,6 +14,15 @@ from apps.campaigns.models import Campaign
 from apps.core.errors import Conflict, Refusal
 from apps.core.ids import uuid7
 from apps.identity.models import Advertiser
+from apps.tracking.identifying import (
+    Customer,
+    Met,
+    Standing,
+    decide_standings,
+    meet_customers,
+    told_of_others,
+    write_meetings,
+)
 from apps.tracking.models import Conversion, ConversionLine, RejectedEvent
 from apps.tracking.rules.conversions import ConversionFact
 
@@ -21,7 +30,7 @@ PAYLOAD_FIELDS = 60
 PAYLOAD_TEXT = 300
 PAYLOAD_BYTES = 4096
 REJECTIONS_KEPT = timedelta(days=30)
-PERSONAL = {"customer_id", "email", "email_sha256", "phone", "name", "address", "ip"}
+PERSONAL = {"customer_id", "device_id", "email", "email_sha256", "phone", "name", "address", "ip"}
 
 
 class OrderRefConflict(Conflict):
@@ -46,6 +55,21 @@ def record_conversion(*, campaign: Campaign, fact: ConversionFact, now: datetime
     """
     content_hash = fact.content_hash(campaign.pk)
     id_ = uuid7(now)
+    natural = {"advertiser_id": campaign.advertiser_id, "goal": fact.goal, "order_ref": fact.order_ref}
+    met: Met = {}
+    standings: dict[UUID, Standing] = {}
+    if fact.identity and not Conversion.objects.filter(**natural).exists():
+        customer = Customer(
+            id_,
+            fact.goal,
+            fact.occurred_at or now,
+            fact.identity,
+            click_ids=fact.click_ids,
+            is_test=fact.is_test,
+            told_new=fact.new_customer,
+        )
+        met = meet_customers(advertiser_id=campaign.advertiser_id, customers=[customer], now=now)
+        standings = decide_standings(advertiser_id=campaign.advertiser_id, customers=[customer], met=met)
     Conversion.objects.bulk_create(
         [
             Conversion(
@@ -61,7 +85,7 @@ def record_conversion(*, campaign: Campaign, fact: ConversionFact, now: datetime
                 currency=fact.currency,
                 click_ids=list(fact.click_ids),
                 coupons=list(fact.coupons),
-                new_customer=fact.new_customer,
+                new_customer=standings[id_].is_new if id_ in standings else fact.new_customer,
                 country=fact.country,
                 is_test=fact.is_test,
                 source=source,
@@ -70,11 +94,10 @@ def record_conversion(*, campaign: Campaign, fact: ConversionFact, now: datetime
         ],
         ignore_conflicts=True,
     )
-    stored_id, stored_hash = Conversion.objects.values_list("id", "content_hash").get(
-        advertiser_id=campaign.advertiser_id, goal=fact.goal, order_ref=fact.order_ref
-    )
+    stored_id, stored_hash = Conversion.objects.values_list("id", "content_hash").get(**natural)
     if stored_id != id_:
-        if stored_hash != content_hash:
+        told = {stored_id: fact.identity}
+        if stored_hash != content_hash or told_of_others(advertiser_id=campaign.advertiser_id, told=told):
             raise OrderRefConflict(
                 f"Order {fact.order_ref} is already recorded with other content.",
                 path="order_ref",
@@ -95,6 +118,8 @@ def record_conversion(*, campaign: Campaign, fact: ConversionFact, now: datetime
         )
         for position, line in enumerate(fact.lines, 1)
     )
+    if met:
+        write_meetings(advertiser_id=campaign.advertiser_id, met=met, standings=standings, stored={id_}, now=now)
     return Recorded(id_, created=True)
 
 

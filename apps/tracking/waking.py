@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
 
 from apps.campaigns.models import Campaign
-from apps.core.reading import array_of, run_sql
+from apps.core.ids import uuid7_floor
+from apps.core.reading import array_of, read_rows, run_sql
 from apps.identity.models import Advertiser
 from apps.tracking.models import Unsettled
 
@@ -26,6 +27,30 @@ OF_VISITORS = MARK.format(
     WHERE c.advertiser_id = %s AND c.visitor = ANY(%s::uuid[]) AND c.occurred_at >= %s
     """
 )
+# Their own, those that came with a key of theirs, and those that name a click of theirs.
+OF_PERSONS = MARK.format(
+    rows="""
+    SELECT DISTINCT c.id, c.advertiser_id, 0, '', %s::timestamptz FROM tracking_conversion c
+    WHERE c.id = ANY(%s::uuid[])
+    """
+)
+SEEN_WITH = """
+SELECT s.conversion_id FROM tracking_identitykey k JOIN tracking_sighting s ON s.key_id = k.id
+WHERE k.person_id = ANY(%s::uuid[]) OR k.id = ANY(%s::bigint[])
+UNION
+SELECT c.id FROM tracking_identitykey k
+JOIN tracking_conversion c ON c.visitor = k.value AND c.advertiser_id = k.advertiser_id
+WHERE k.person_id = ANY(%s::uuid[]) AND k.kind = 'VISITOR'
+"""
+CLICKS_OF = """
+SELECT t.id FROM tracking_identitykey k
+JOIN tracking_touchpoint t ON t.advertiser_id = k.advertiser_id AND t.visitor = k.value AND t.id >= %s
+WHERE k.person_id = ANY(%s::uuid[]) AND k.kind = 'VISITOR'
+"""
+NAMING = """
+SELECT id FROM tracking_conversion WHERE advertiser_id = %s AND click_ids <> '{}' AND click_ids && %s::uuid[]
+"""
+CLICKS_LAST = timedelta(days=366)
 # Found and forgotten in one statement, so that nothing is forgotten that was not found.
 AWAITED_CLICKS = """
 WITH found AS (
@@ -56,6 +81,21 @@ def wake_conversions_of_visitors(
 ) -> int:
     """Mark conversions of visitors from a moment on, where a touch before them was just written; return how many."""
     return run_sql(OF_VISITORS, [now, advertiser.pk, array_of(list(visitors)), since])
+
+
+def wake_conversions_of_persons(
+    *, advertiser_id: int, persons: Collection[UUID], keys: Collection[int] = (), now: datetime
+) -> int:
+    """Mark the conversions of persons who were gathered or parted, and of keys that no longer join; return how many.
+
+    Decided ones stay as they are: settling passes over them.
+    """
+    whose = array_of(persons)
+    found = {row[0] for row in read_rows(SEEN_WITH, [whose, array_of(keys), whose])}
+    clicks = [row[0] for row in read_rows(CLICKS_OF, [uuid7_floor(now - CLICKS_LAST), whose])]
+    if clicks:
+        found |= {row[0] for row in read_rows(NAMING, [advertiser_id, array_of(clicks)])}
+    return run_sql(OF_PERSONS, [now, array_of(sorted(found))]) if found else 0
 
 
 def note_awaited_clicks(conversion_ids: Collection[str]) -> None:

@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('tracking', '0004_conversions_of_visitors'),
+        ("tracking", "0004_conversions_of_visitors"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='refund',
-            name='currency',
-            field=models.CharField(blank=True, db_default='', default='', max_length=3, verbose_name='currency'),
+            model_name="refund",
+            name="currency",
+            field=models.CharField(blank=True, db_default="", default="", max_length=3, verbose_name="currency"),
         ),
     ]

@@ -2,6 +2,16 @@
 
 from apps.tracking.models.changes import Amendment, AwaitedClick, AwaitedSale, Refund, RefundKind
 from apps.tracking.models.conversions import Conversion, ConversionLine, ConversionQuerySet
+from apps.tracking.models.persons import (
+    CustomerStanding,
+    IdentityKey,
+    IdentityLink,
+    KeyKind,
+    Merge,
+    Person,
+    Sighting,
+    StandingReason,
+)
 from apps.tracking.models.rejected import RejectedEvent
 from apps.tracking.models.touches import ChannelClass, TouchKind, Touchpoint
 from apps.tracking.models.worklist import Unsettled
@@ -14,9 +24,17 @@ __all__ = [
     "Conversion",
     "ConversionLine",
     "ConversionQuerySet",
+    "CustomerStanding",
+    "IdentityKey",
+    "IdentityLink",
+    "KeyKind",
+    "Merge",
+    "Person",
     "Refund",
     "RefundKind",
     "RejectedEvent",
+    "Sighting",
+    "StandingReason",
     "TouchKind",
     "Touchpoint",
     "Unsettled",

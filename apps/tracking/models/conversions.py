@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import pgtrigger
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -54,6 +55,7 @@ class Conversion(models.Model):
             models.Index(fields=["advertiser", "-occurred_at"], name="conversions_by_time"),
             models.Index(fields=["campaign", "-occurred_at"], name="conversions_of_campaign"),
             models.Index(fields=["visitor"], condition=models.Q(visitor__isnull=False), name="conversions_of_visitor"),
+            GinIndex(fields=["click_ids"], condition=~models.Q(click_ids=[]), name="conversions_of_click"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["advertiser", "goal", "order_ref"], name="one_conversion_per_order"),

@@ -15,11 +15,13 @@ from apps.core.money import digits
 from apps.tracking.rules.basket import LineFact, read_amount, read_lines, unknown_of_lines
 from apps.tracking.rules.clicks import read_click
 from apps.tracking.rules.fields import InvalidField, MissingField, flag_of, moment_of, text_of, texts_of
+from apps.tracking.rules.persons import NOBODY, Identity, read_identity
 
 GOAL = re.compile(r"[A-Z0-9_-]{1,40}")
 FIELDS = (
     *("tclid", "order_ref", "goal", "amount", "currency", "discount", "lines", "parts", "coupon", "new_customer"),
     *("occurred_at", "country", "test", "update", "sequence", "sig", "ts"),
+    *("customer_id", "email_sha256", "device_id"),
 )
 AMENDED_LINE = ("unit_price_minor", "quantity", "sku", "category", "shop_category")
 LARGEST_SEQUENCE = 2**31 - 1
@@ -73,6 +75,7 @@ class ConversionFact:
     unknown: tuple[str, ...] = ()
     is_update: bool = False
     sequence: int | None = None
+    identity: Identity = NOBODY
 
     @property
     def ignored(self) -> list[str]:
@@ -80,9 +83,12 @@ class ConversionFact:
         return [*(["forged_click"] if self.forged_clicks else []), *self.unknown]
 
     def content_hash(self, campaign_id: int) -> str:
-        """Return what tells an exact repeat from other content: SHA-256 over the campaign and what was sold."""
+        """Return what tells an exact repeat from other content: SHA-256 over the campaign and what was sold.
+
+        The customer is compared by keys, which can be erased: a hash that stays must not give away who it was.
+        """
         content = {**asdict(self), "campaign_id": campaign_id}
-        for name in ("forged_clicks", "unknown", "is_update", "sequence"):
+        for name in ("forged_clicks", "unknown", "is_update", "sequence", "identity"):
             del content[name]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -107,7 +113,7 @@ def read_conversion(fields: Mapping[str, object], *, terms: Terms, now: datetime
     """Read a conversion's fields; names that nothing is read from are told back in `unknown`.
 
     Raises MissingField, InvalidField, InvalidTime, InvalidAmount, InvalidCurrency, InvalidLines,
-    CurrencyNotAccepted, and ForgedClick where every click id is forged and there is no coupon either.
+    CurrencyNotAccepted, InvalidEmailHash, and ForgedClick where every click id is forged and there is no coupon either.
     """
     goal = (text_of(fields, "goal", 40) or "SALE").upper()
     if not GOAL.fullmatch(goal):
@@ -141,6 +147,7 @@ def read_conversion(fields: Mapping[str, object], *, terms: Terms, now: datetime
         unknown=_unknown(fields),
         is_update=bool(flag_of(fields, "update")),
         sequence=_sequence(fields),
+        identity=read_identity(fields),
     )
 
 

@@ -161,6 +161,7 @@ CELERY_BEAT_SCHEDULE = {
     "settle-sweep": {"task": "apps.pipeline.tasks.settle_unsettled", "schedule": 30.0},
     "approve-matured": {"task": "apps.pipeline.tasks.settle_approve_matured", "schedule": 900.0},
     "decide-sweep": {"task": "apps.pipeline.tasks.settle_decide", "schedule": 30.0},
+    "answer-claims": {"task": "apps.pipeline.tasks.settle_answer_claims", "schedule": 3600.0},
     "bill-documents": {"task": "apps.pipeline.tasks.bill_render_documents", "schedule": 120.0},
     "keep-partitions": {"task": "apps.pipeline.tasks.keep_partitions", "schedule": 6 * 3600.0},
     "keep-rejected": {"task": "apps.pipeline.tasks.keep_rejected", "schedule": 3600.0},

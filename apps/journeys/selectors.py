@@ -50,6 +50,12 @@ SELECT k.place, t.visitor
 FROM unnest(%s::int[], %s::bigint[], %s::uuid[]) AS k(place, advertiser_id, click_id)
 JOIN tracking_touchpoint t ON t.id = k.click_id AND t.advertiser_id = k.advertiser_id
 """
+<<<<<<< /work/main/apps/journeys/selectors.py
+STATED = """
+SELECT w.place, s.visitor
+FROM unnest(%s::int[], %s::uuid[]) AS w(place, conversion_id)
+JOIN tracking_statedtouch s ON s.conversion_id = w.conversion_id
+=======
 ARE_KEYS = "SELECT EXISTS (SELECT 1 FROM tracking_identitykey WHERE advertiser_id = ANY(%s::bigint[]))"
 # The other visitors of a visitor's person, and all visitors of the person whose key a conversion came with.
 SAME_PERSONS = """
@@ -63,6 +69,7 @@ FROM unnest(%s::int[], %s::uuid[]) AS w(place, conversion_id)
 JOIN tracking_sighting s ON s.conversion_id = w.conversion_id
 JOIN tracking_identitykey k ON k.id = s.key_id
 JOIN tracking_identitykey m ON m.person_id = k.person_id AND m.kind = 'VISITOR'
+>>>>>>> /tmp/h/h1/wt/apps/journeys/selectors.py
 """
 
 
@@ -90,16 +97,22 @@ def gather_candidates(conversions: Sequence[ConversionRow]) -> list[list[Candida
 
 
 def _visitors(conversions: Sequence[ConversionRow]) -> tuple[list[int], list[str]]:
+<<<<<<< /work/main/apps/journeys/selectors.py
+    """Return places of conversions and their visitors, each pair once: its own, its clicks', the stated."""
+=======
     """Return places of conversions and their visitors, each pair once.
 
     These are its own visitor, those of the clicks it names, and all others that are the same person.
     """
+>>>>>>> /tmp/h/h1/wt/apps/journeys/selectors.py
     own = [(place, row.visitor) for place, row in enumerate(conversions) if row.visitor is not None]
     clicks = [(place, row, click) for place, row in enumerate(conversions) for click in row.click_ids]
     if clicks:
         places, rows, ids = zip(*clicks, strict=True)
         asked = (array_of(places), array_of([row.advertiser_id for row in rows]), array_of(ids))
         own += [(place, visitor) for place, visitor in read_rows(CLICKED, asked)]
+    every = (array_of(list(range(len(conversions)))), array_of([row.id for row in conversions]))
+    own += [(place, visitor) for place, visitor in read_rows(STATED, every)]
     pairs = dict.fromkeys(own)
     pairs |= dict.fromkeys(_of_their_persons(conversions, list(pairs)))
     return [place for place, _ in pairs], [visitor for _, visitor in pairs]

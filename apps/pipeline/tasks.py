@@ -8,6 +8,7 @@ from django.utils import timezone
 from apps.identity.models import Advertiser
 from apps.pipeline.bell import settle_bell
 from apps.pipeline.demo.playing import beat_once
+from apps.pipeline.services.claiming import answer_overdue_claims
 from apps.pipeline.services.closing import render_missing
 from apps.pipeline.services.deciding import approve_matured
 from apps.pipeline.services.deciding_chunks import work_on_decisions
@@ -37,6 +38,13 @@ def settle_approve_matured() -> int:
 def settle_decide() -> int:
     """Work on decisions asked for by filter or list; rung by each, and swept for what was cut short."""
     return work_on_decisions(now=timezone.now())
+
+
+@shared_task
+def settle_answer_claims() -> int:
+    """Accept or escalate the claims that nobody answered in time, advertiser by advertiser."""
+    now = timezone.now()
+    return sum(answer_overdue_claims(advertiser=advertiser, now=now) for advertiser in Advertiser.objects.order_by("pk"))
 
 
 @shared_task

@@ -5,20 +5,36 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
+from copy import copy
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
 from apps.campaigns.models import Campaign
 from apps.core.errors import Conflict, Invalid
+from apps.core.ids import uuid7, uuid7_from
 from apps.identity.models import Advertiser
+from apps.partners.models import Partner
 from apps.tracking.facts import amendments_of
-from apps.tracking.models import Amendment, Conversion, Refund, RefundKind
-from apps.tracking.rules.conversions import ConversionFact
+from apps.tracking.models import (
+    Amendment,
+    Conversion,
+    ConversionLine,
+    Refund,
+    RefundKind,
+    StatedTouch,
+    TouchKind,
+    Touchpoint,
+)
+from apps.tracking.rules.conversions import AMENDED_LINE, ConversionFact
+from apps.tracking.rules.links import channel_of
 from apps.tracking.rules.refunds import CurrencyMismatch, Sold, ToldRefund, check_against_sale
 from apps.tracking.services import OrderRefConflict
+
+LINE_FIELDS = (*AMENDED_LINE, "name")
+MILLISECOND = timedelta(milliseconds=1)
 
 
 class RefundRefConflict(Conflict):
@@ -178,3 +194,69 @@ def record_update(*, campaign: Campaign, fact: ConversionFact, now: datetime) ->
         recorded_at=now,
     )
     return RecordedUpdate(sale.pk, sequence, created=True, holds=sequence > last)
+
+
+@transaction.atomic
+def state_touch(*, conversion: Conversion, partner: Partner, ad_space_id: int | None, now: datetime) -> UUID:
+    """Write a touch of kind MANUAL for a partner, the last before a conversion, and wake it; the touch's id.
+
+    It is made of the conversion and the partner, so that stating it twice is stating it once.
+    """
+    at = conversion.occurred_at - MILLISECOND
+    id_ = uuid7_from(at, "stated", str(conversion.pk), str(partner.pk))
+    touch = Touchpoint(
+        id=id_,
+        advertiser_id=conversion.advertiser_id,
+        campaign_id=conversion.campaign_id,
+        partner_id=partner.pk,
+        ad_space_id=ad_space_id,
+        visitor=id_,
+        occurred_at=at,
+        recorded_at=now,
+        kind=TouchKind.MANUAL,
+        channel=channel_of(partner.kind),
+    )
+    Touchpoint.objects.bulk_create([touch], ignore_conflicts=True)
+    stated = StatedTouch(
+        advertiser_id=conversion.advertiser_id, conversion=conversion, touch_id=id_, visitor=id_, recorded_at=now
+    )
+    StatedTouch.objects.bulk_create([stated], ignore_conflicts=True)
+    return id_
+
+
+def amend_amount(*, sale: Conversion, amount_minor: int, now: datetime) -> int:
+    """Write the next amendment of a locked conversion: the same content but for its amount; its sequence."""
+    sequence, content = amendments_of([sale.pk]).get(str(sale.pk), (0, {}))
+    content = {**content, "amount_minor": amount_minor}
+    Amendment.objects.create(
+        advertiser_id=sale.advertiser_id,
+        conversion=sale,
+        sequence=sequence + 1,
+        content=content,
+        content_hash=hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
+        recorded_at=now,
+    )
+    return sequence + 1
+
+
+@transaction.atomic
+def repeat_conversion(*, conversion: Conversion, order_ref: str, now: datetime) -> Conversion:
+    """Return a second conversion of an order under another number, as it was last told, writing it where it is new."""
+    known = lock_sale(advertiser=conversion.advertiser_id, goal=conversion.goal, order_ref=order_ref)
+    if known is not None:
+        return known
+    newest = amendments_of([conversion.pk]).get(str(conversion.pk), (0, {}))[1]
+    again = copy(conversion)
+    again.pk, again.order_ref, again.recorded_at, again.source = uuid7(now), order_ref, now, "claim"
+    for name in ("amount_minor", "discount_minor", "coupons", "new_customer", "country"):
+        if name in newest:
+            setattr(again, name, newest[name])
+    again.content_hash = hashlib.sha256(f"{conversion.content_hash} {order_ref}".encode()).hexdigest()
+    again.save(force_insert=True)
+    told = newest.get("lines")
+    lines = told if isinstance(told, list) else list(conversion.lines.order_by("position").values(*LINE_FIELDS))
+    ConversionLine.objects.bulk_create(
+        ConversionLine(advertiser_id=again.advertiser_id, conversion=again, position=position, **line)
+        for position, line in enumerate(lines, 1)
+    )
+    return again

@@ -1,6 +1,6 @@
 """Facts from outside, written once."""
 
-from apps.tracking.models.changes import Amendment, AwaitedClick, AwaitedSale, Refund, RefundKind
+from apps.tracking.models.changes import Amendment, AwaitedClick, AwaitedSale, Refund, RefundKind, StatedTouch
 from apps.tracking.models.conversions import Conversion, ConversionLine, ConversionQuerySet
 from apps.tracking.models.persons import (
     CustomerStanding,
@@ -33,8 +33,12 @@ __all__ = [
     "Refund",
     "RefundKind",
     "RejectedEvent",
+<<<<<<< /work/main/apps/tracking/models/__init__.py
+    "StatedTouch",
+=======
     "Sighting",
     "StandingReason",
+>>>>>>> /tmp/h/h1/wt/apps/tracking/models/__init__.py
     "TouchKind",
     "Touchpoint",
     "Unsettled",

@@ -138,3 +138,29 @@ class AwaitedClick(models.Model):
 
     def __str__(self) -> str:
         return str(self.click_id)
+
+
+class StatedTouch(models.Model):
+    """A touch that belongs to a conversion because people said so: the conversion then sees its visitor's journey."""
+
+    advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="+")
+    conversion = models.ForeignKey(Conversion, on_delete=models.PROTECT, related_name="stated_touches")
+    touch_id = models.UUIDField(unique=True)
+    visitor = models.UUIDField()
+    recorded_at = models.DateTimeField(_("recorded"))
+
+    class Meta:
+        verbose_name = _("stated touch")
+        verbose_name_plural = _("stated touches")
+        triggers = [
+            APPEND_ONLY,
+            pgtrigger.Trigger(
+                name="put_on_work_list",
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                func=MARK.format(which="c.id = NEW.conversion_id") + "RETURN NEW;",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.touch_id)

@@ -1,0 +1,79 @@
+"""What is known of a claimed order: credited to whom, decided how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from django.db.models import Count
+
+from apps.attribution.models import Share
+from apps.campaigns.models import Campaign, EnrollmentPeriod
+from apps.claims.models import Claim, ClaimState, ClaimTerms
+from apps.claims.rules import Joined
+from apps.commissions.models import Decision
+from apps.identity.models import Advertiser
+from apps.partners.models import Partner
+from apps.tracking.models import Conversion
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    partner: Partner
+    share: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the platform knows of an order; names are for the advertiser's people only."""
+
+    conversion: Conversion | None = None
+    decision: Decision | None = None
+    credits: Sequence[Credit] = ()
+
+    def part_of(self, partner_id: int) -> Fraction:
+        return sum((row.share for row in self.credits if row.partner.pk == partner_id), Fraction(0))
+
+    def is_credited_to_others(self, partner_id: int) -> bool:
+        return any(row.partner.pk != partner_id for row in self.credits)
+
+
+def standing_of(claim: Claim) -> Standing:
+    """Return how the claimed order stands now. Three queries."""
+    conversion = (
+        Conversion.objects.filter(advertiser=claim.advertiser_id, goal=claim.goal, order_ref=claim.order_ref)
+        .select_related("campaign", "decision")
+        .first()
+    )
+    if conversion is None:
+        return Standing()
+    shares = Share.objects.filter(conversion=conversion, partner__isnull=False).select_related("partner")
+    return Standing(
+        conversion,
+        getattr(conversion, "decision", None),
+        [Credit(row.partner, Fraction(int(row.numerator), int(row.denominator))) for row in shares.order_by("pk")],
+    )
+
+
+def terms_of(advertiser: Advertiser) -> ClaimTerms:
+    """Return the advertiser's clock, or the usual one."""
+    return ClaimTerms.objects.filter(advertiser=advertiser).first() or ClaimTerms(advertiser=advertiser)
+
+
+def joined_by(partner: Partner) -> list[Joined]:
+    """Return the campaigns that a partner is or was in, by name."""
+    campaigns = Campaign.objects.filter(
+        pk__in=EnrollmentPeriod.objects.filter(enrollment__partner=partner).values("enrollment__campaign")
+    ).select_related("advertiser")
+    return [
+        Joined(row.pk, (row.slug.casefold(), row.name.casefold()), tuple(row.currencies), row.advertiser.zone)
+        for row in campaigns.order_by("name", "pk")
+    ]
+
+
+def counts_by_state(*, advertiser: Advertiser | None = None, partner: Partner | None = None) -> dict[str, int]:
+    """Return how many claims stand where, of an advertiser or of a partner."""
+    rows = Claim.objects.for_advertiser(advertiser) if advertiser else Claim.objects.for_partner(partner)
+    found = dict(rows.order_by().values_list("state").annotate(n=Count("pk")))
+    return {state: found.get(state, 0) for state in ClaimState.values}

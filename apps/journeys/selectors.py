@@ -50,12 +50,11 @@ SELECT k.place, t.visitor
 FROM unnest(%s::int[], %s::bigint[], %s::uuid[]) AS k(place, advertiser_id, click_id)
 JOIN tracking_touchpoint t ON t.id = k.click_id AND t.advertiser_id = k.advertiser_id
 """
-<<<<<<< /work/main/apps/journeys/selectors.py
 STATED = """
 SELECT w.place, s.visitor
 FROM unnest(%s::int[], %s::uuid[]) AS w(place, conversion_id)
 JOIN tracking_statedtouch s ON s.conversion_id = w.conversion_id
-=======
+"""
 ARE_KEYS = "SELECT EXISTS (SELECT 1 FROM tracking_identitykey WHERE advertiser_id = ANY(%s::bigint[]))"
 # The other visitors of a visitor's person, and all visitors of the person whose key a conversion came with.
 SAME_PERSONS = """
@@ -69,7 +68,6 @@ FROM unnest(%s::int[], %s::uuid[]) AS w(place, conversion_id)
 JOIN tracking_sighting s ON s.conversion_id = w.conversion_id
 JOIN tracking_identitykey k ON k.id = s.key_id
 JOIN tracking_identitykey m ON m.person_id = k.person_id AND m.kind = 'VISITOR'
->>>>>>> /tmp/h/h1/wt/apps/journeys/selectors.py
 """
 
 
@@ -97,14 +95,10 @@ def gather_candidates(conversions: Sequence[ConversionRow]) -> list[list[Candida
 
 
 def _visitors(conversions: Sequence[ConversionRow]) -> tuple[list[int], list[str]]:
-<<<<<<< /work/main/apps/journeys/selectors.py
-    """Return places of conversions and their visitors, each pair once: its own, its clicks', the stated."""
-=======
     """Return places of conversions and their visitors, each pair once.
 
-    These are its own visitor, those of the clicks it names, and all others that are the same person.
+    These are its own visitor, those of the clicks it names, of stated touches, and all others that are the same person.
     """
->>>>>>> /tmp/h/h1/wt/apps/journeys/selectors.py
     own = [(place, row.visitor) for place, row in enumerate(conversions) if row.visitor is not None]
     clicks = [(place, row, click) for place, row in enumerate(conversions) for click in row.click_ids]
     if clicks:

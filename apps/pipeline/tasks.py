@@ -44,7 +44,8 @@ def settle_decide() -> int:
 def settle_answer_claims() -> int:
     """Accept or escalate the claims that nobody answered in time, advertiser by advertiser."""
     now = timezone.now()
-    return sum(answer_overdue_claims(advertiser=advertiser, now=now) for advertiser in Advertiser.objects.order_by("pk"))
+    advertisers = Advertiser.objects.order_by("pk")
+    return sum(answer_overdue_claims(advertiser=advertiser, now=now) for advertiser in advertisers)
 
 
 @shared_task

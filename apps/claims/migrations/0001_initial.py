@@ -7,122 +7,332 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('campaigns', '0002_ends_are_dated'),
-        ('identity', '0002_own_prefixes'),
-        ('partners', '0002_slugs_stay'),
-        ('tracking', '0005_refund_currency'),
+        ("campaigns", "0002_ends_are_dated"),
+        ("identity", "0002_own_prefixes"),
+        ("partners", "0002_slugs_stay"),
+        ("tracking", "0005_refund_currency"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Claim',
+            name="Claim",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('MISSING', 'Missing'), ('WRONG', 'Wrong amount'), ('DECLINED', 'Wrongly rejected')], max_length=10, verbose_name='kind')),
-                ('goal', models.CharField(default='SALE', max_length=40, verbose_name='goal')),
-                ('order_ref', models.CharField(max_length=120, verbose_name='order number')),
-                ('occurred_at', models.DateTimeField(verbose_name='happened')),
-                ('amount_minor', models.BigIntegerField(null=True, verbose_name='amount')),
-                ('currency', models.CharField(max_length=3, verbose_name='currency')),
-                ('click_id', models.UUIDField(null=True, verbose_name='click')),
-                ('coupon', models.CharField(blank=True, max_length=80, verbose_name='code')),
-                ('text', models.TextField(blank=True, max_length=2000, verbose_name='what happened')),
-                ('told_at', models.DateTimeField(verbose_name='reported')),
-                ('told_by', models.CharField(max_length=200, verbose_name='reported by')),
-                ('answer_by', models.DateField(verbose_name='answered by')),
-                ('state', models.CharField(choices=[('OPEN', 'Open'), ('ESCALATED', 'Overdue'), ('ACCEPTED', 'Accepted'), ('DECLINED', 'Declined'), ('WITHDRAWN', 'Withdrawn')], default='OPEN', max_length=10, verbose_name='state')),
-                ('reason', models.CharField(blank=True, choices=[('not_found', 'The shop does not know the order'), ('other_partner', 'Another partner brought the order'), ('no_contact', 'No contact through the partner is known'), ('credited', 'The order is credited to the partner already'), ('cancelled', 'The order was cancelled or returned'), ('terms_breach', "The campaign's terms were not kept"), ('too_late', 'The claim came too late'), ('no_evidence', 'The evidence does not show it')], max_length=20, verbose_name='reason')),
-                ('note', models.CharField(blank=True, max_length=300, verbose_name='note')),
-                ('moved_at', models.DateTimeField(verbose_name='last moved')),
-                ('moved_by', models.CharField(max_length=200, verbose_name='moved by')),
-                ('advertiser', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='claims', to='identity.advertiser')),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='claims', to='campaigns.campaign')),
-                ('conversion', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='claims', to='tracking.conversion')),
-                ('partner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='claims', to='partners.partner')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("MISSING", "Missing"), ("WRONG", "Wrong amount"), ("DECLINED", "Wrongly rejected")],
+                        max_length=10,
+                        verbose_name="kind",
+                    ),
+                ),
+                ("goal", models.CharField(default="SALE", max_length=40, verbose_name="goal")),
+                ("order_ref", models.CharField(max_length=120, verbose_name="order number")),
+                ("occurred_at", models.DateTimeField(verbose_name="happened")),
+                ("amount_minor", models.BigIntegerField(null=True, verbose_name="amount")),
+                ("currency", models.CharField(max_length=3, verbose_name="currency")),
+                ("click_id", models.UUIDField(null=True, verbose_name="click")),
+                ("coupon", models.CharField(blank=True, max_length=80, verbose_name="code")),
+                ("text", models.TextField(blank=True, max_length=2000, verbose_name="what happened")),
+                ("told_at", models.DateTimeField(verbose_name="reported")),
+                ("told_by", models.CharField(max_length=200, verbose_name="reported by")),
+                ("answer_by", models.DateField(verbose_name="answered by")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("OPEN", "Open"),
+                            ("ESCALATED", "Overdue"),
+                            ("ACCEPTED", "Accepted"),
+                            ("DECLINED", "Declined"),
+                            ("WITHDRAWN", "Withdrawn"),
+                        ],
+                        default="OPEN",
+                        max_length=10,
+                        verbose_name="state",
+                    ),
+                ),
+                (
+                    "reason",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("not_found", "The shop does not know the order"),
+                            ("other_partner", "Another partner brought the order"),
+                            ("no_contact", "No contact through the partner is known"),
+                            ("credited", "The order is credited to the partner already"),
+                            ("cancelled", "The order was cancelled or returned"),
+                            ("terms_breach", "The campaign's terms were not kept"),
+                            ("too_late", "The claim came too late"),
+                            ("no_evidence", "The evidence does not show it"),
+                        ],
+                        max_length=20,
+                        verbose_name="reason",
+                    ),
+                ),
+                ("note", models.CharField(blank=True, max_length=300, verbose_name="note")),
+                ("moved_at", models.DateTimeField(verbose_name="last moved")),
+                ("moved_by", models.CharField(max_length=200, verbose_name="moved by")),
+                (
+                    "advertiser",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="claims", to="identity.advertiser"
+                    ),
+                ),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="claims", to="campaigns.campaign"
+                    ),
+                ),
+                (
+                    "conversion",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="claims",
+                        to="tracking.conversion",
+                    ),
+                ),
+                (
+                    "partner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="claims", to="partners.partner"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'claim',
-                'verbose_name_plural': 'claims',
+                "verbose_name": "claim",
+                "verbose_name_plural": "claims",
             },
         ),
         migrations.CreateModel(
-            name='ClaimMove',
+            name="ClaimMove",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('origin', models.CharField(blank=True, choices=[('OPEN', 'Open'), ('ESCALATED', 'Overdue'), ('ACCEPTED', 'Accepted'), ('DECLINED', 'Declined'), ('WITHDRAWN', 'Withdrawn')], max_length=10, verbose_name='from')),
-                ('state', models.CharField(choices=[('OPEN', 'Open'), ('ESCALATED', 'Overdue'), ('ACCEPTED', 'Accepted'), ('DECLINED', 'Declined'), ('WITHDRAWN', 'Withdrawn')], max_length=10, verbose_name='to')),
-                ('reason', models.CharField(blank=True, choices=[('not_found', 'The shop does not know the order'), ('other_partner', 'Another partner brought the order'), ('no_contact', 'No contact through the partner is known'), ('credited', 'The order is credited to the partner already'), ('cancelled', 'The order was cancelled or returned'), ('terms_breach', "The campaign's terms were not kept"), ('too_late', 'The claim came too late'), ('no_evidence', 'The evidence does not show it')], max_length=20, verbose_name='reason')),
-                ('note', models.CharField(blank=True, max_length=300, verbose_name='note')),
-                ('moved_by', models.CharField(max_length=200, verbose_name='by')),
-                ('moved_at', models.DateTimeField(verbose_name='at')),
-                ('advertiser', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='identity.advertiser')),
-                ('claim', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='moves', to='claims.claim')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "origin",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("OPEN", "Open"),
+                            ("ESCALATED", "Overdue"),
+                            ("ACCEPTED", "Accepted"),
+                            ("DECLINED", "Declined"),
+                            ("WITHDRAWN", "Withdrawn"),
+                        ],
+                        max_length=10,
+                        verbose_name="from",
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("OPEN", "Open"),
+                            ("ESCALATED", "Overdue"),
+                            ("ACCEPTED", "Accepted"),
+                            ("DECLINED", "Declined"),
+                            ("WITHDRAWN", "Withdrawn"),
+                        ],
+                        max_length=10,
+                        verbose_name="to",
+                    ),
+                ),
+                (
+                    "reason",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("not_found", "The shop does not know the order"),
+                            ("other_partner", "Another partner brought the order"),
+                            ("no_contact", "No contact through the partner is known"),
+                            ("credited", "The order is credited to the partner already"),
+                            ("cancelled", "The order was cancelled or returned"),
+                            ("terms_breach", "The campaign's terms were not kept"),
+                            ("too_late", "The claim came too late"),
+                            ("no_evidence", "The evidence does not show it"),
+                        ],
+                        max_length=20,
+                        verbose_name="reason",
+                    ),
+                ),
+                ("note", models.CharField(blank=True, max_length=300, verbose_name="note")),
+                ("moved_by", models.CharField(max_length=200, verbose_name="by")),
+                ("moved_at", models.DateTimeField(verbose_name="at")),
+                (
+                    "advertiser",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="identity.advertiser"
+                    ),
+                ),
+                (
+                    "claim",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="moves", to="claims.claim"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'move of a claim',
-                'verbose_name_plural': 'moves of claims',
-                'ordering': ['pk'],
+                "verbose_name": "move of a claim",
+                "verbose_name_plural": "moves of claims",
+                "ordering": ["pk"],
             },
         ),
         migrations.CreateModel(
-            name='ClaimTerms',
+            name="ClaimTerms",
             fields=[
-                ('advertiser', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='claim_terms', serialize=False, to='identity.advertiser')),
-                ('answer_days', models.PositiveSmallIntegerField(default=75, verbose_name='days to answer')),
-                ('at_end', models.CharField(choices=[('ESCALATE', 'is marked overdue and waits'), ('APPROVE', 'is accepted by itself')], default='ESCALATE', max_length=10, verbose_name='a claim nobody answered')),
+                (
+                    "advertiser",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="claim_terms",
+                        serialize=False,
+                        to="identity.advertiser",
+                    ),
+                ),
+                ("answer_days", models.PositiveSmallIntegerField(default=75, verbose_name="days to answer")),
+                (
+                    "at_end",
+                    models.CharField(
+                        choices=[("ESCALATE", "is marked overdue and waits"), ("APPROVE", "is accepted by itself")],
+                        default="ESCALATE",
+                        max_length=10,
+                        verbose_name="a claim nobody answered",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'terms of claims',
-                'verbose_name_plural': 'terms of claims',
-                'constraints': [models.CheckConstraint(condition=models.Q(('answer_days__gte', 1), ('answer_days__lte', 365)), name='claims_are_answered_within_a_year')],
+                "verbose_name": "terms of claims",
+                "verbose_name_plural": "terms of claims",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("answer_days__gte", 1), ("answer_days__lte", 365)),
+                        name="claims_are_answered_within_a_year",
+                    )
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='claim',
-            index=models.Index(fields=['advertiser', 'state', 'answer_by'], name='claims_to_answer'),
+            model_name="claim",
+            index=models.Index(fields=["advertiser", "state", "answer_by"], name="claims_to_answer"),
         ),
         migrations.AddIndex(
-            model_name='claim',
-            index=models.Index(fields=['partner', '-told_at'], name='claims_of_partner'),
+            model_name="claim",
+            index=models.Index(fields=["partner", "-told_at"], name="claims_of_partner"),
         ),
         migrations.AddConstraint(
-            model_name='claim',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['OPEN', 'ESCALATED'])), fields=('partner', 'advertiser', 'goal', 'order_ref'), name='one_open_claim_per_order'),
+            model_name="claim",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ["OPEN", "ESCALATED"])),
+                fields=("partner", "advertiser", "goal", "order_ref"),
+                name="one_open_claim_per_order",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='claim',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'DECLINED'), models.Q(('reason', ''), _negated=True)), models.Q(models.Q(('state', 'DECLINED'), _negated=True), ('reason', '')), _connector='OR'), name='only_declined_claims_have_a_reason'),
+            model_name="claim",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "DECLINED"), models.Q(("reason", ""), _negated=True)),
+                    models.Q(models.Q(("state", "DECLINED"), _negated=True), ("reason", "")),
+                    _connector="OR",
+                ),
+                name="only_declined_claims_have_a_reason",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='claim',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('conversion__isnull', False), ('state', 'ACCEPTED')), models.Q(models.Q(('state', 'ACCEPTED'), _negated=True), ('conversion__isnull', True)), _connector='OR'), name='accepted_claims_have_a_conversion'),
+            model_name="claim",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("conversion__isnull", False), ("state", "ACCEPTED")),
+                    models.Q(models.Q(("state", "ACCEPTED"), _negated=True), ("conversion__isnull", True)),
+                    _connector="OR",
+                ),
+                name="accepted_claims_have_a_conversion",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='claim',
-            constraint=models.CheckConstraint(condition=models.Q(('amount_minor__isnull', True), ('amount_minor__gte', 0), _connector='OR'), name='claim_is_not_negative'),
+            model_name="claim",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount_minor__isnull", True), ("amount_minor__gte", 0), _connector="OR"),
+                name="claim_is_not_negative",
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='claim',
-            trigger=pgtrigger.compiler.Trigger(name='content_stays', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."advertiser_id" IS DISTINCT FROM (NEW."advertiser_id") OR OLD."partner_id" IS DISTINCT FROM (NEW."partner_id") OR OLD."campaign_id" IS DISTINCT FROM (NEW."campaign_id") OR OLD."kind" IS DISTINCT FROM (NEW."kind") OR OLD."goal" IS DISTINCT FROM (NEW."goal") OR OLD."order_ref" IS DISTINCT FROM (NEW."order_ref") OR OLD."occurred_at" IS DISTINCT FROM (NEW."occurred_at") OR OLD."amount_minor" IS DISTINCT FROM (NEW."amount_minor") OR OLD."currency" IS DISTINCT FROM (NEW."currency") OR OLD."click_id" IS DISTINCT FROM (NEW."click_id") OR OLD."coupon" IS DISTINCT FROM (NEW."coupon") OR OLD."text" IS DISTINCT FROM (NEW."text") OR OLD."told_at" IS DISTINCT FROM (NEW."told_at") OR OLD."told_by" IS DISTINCT FROM (NEW."told_by") OR OLD."answer_by" IS DISTINCT FROM (NEW."answer_by"))', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='cebf2f8d2a9d4d64932cb51254a44b47025e3c79', operation='UPDATE', pgid='pgtrigger_content_stays_2fbda', table='claims_claim', when='BEFORE')),
+            model_name="claim",
+            trigger=pgtrigger.compiler.Trigger(
+                name="content_stays",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition='WHEN (OLD."advertiser_id" IS DISTINCT FROM (NEW."advertiser_id") OR OLD."partner_id" IS DISTINCT FROM (NEW."partner_id") OR OLD."campaign_id" IS DISTINCT FROM (NEW."campaign_id") OR OLD."kind" IS DISTINCT FROM (NEW."kind") OR OLD."goal" IS DISTINCT FROM (NEW."goal") OR OLD."order_ref" IS DISTINCT FROM (NEW."order_ref") OR OLD."occurred_at" IS DISTINCT FROM (NEW."occurred_at") OR OLD."amount_minor" IS DISTINCT FROM (NEW."amount_minor") OR OLD."currency" IS DISTINCT FROM (NEW."currency") OR OLD."click_id" IS DISTINCT FROM (NEW."click_id") OR OLD."coupon" IS DISTINCT FROM (NEW."coupon") OR OLD."text" IS DISTINCT FROM (NEW."text") OR OLD."told_at" IS DISTINCT FROM (NEW."told_at") OR OLD."told_by" IS DISTINCT FROM (NEW."told_by") OR OLD."answer_by" IS DISTINCT FROM (NEW."answer_by"))',
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;",
+                    hash="cebf2f8d2a9d4d64932cb51254a44b47025e3c79",
+                    operation="UPDATE",
+                    pgid="pgtrigger_content_stays_2fbda",
+                    table="claims_claim",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='claim',
-            trigger=pgtrigger.compiler.Trigger(name='never_deleted', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='8fd5127e9b088733af5455f3a8f79e96e1b1aa53', operation='DELETE', pgid='pgtrigger_never_deleted_3c191', table='claims_claim', when='BEFORE')),
+            model_name="claim",
+            trigger=pgtrigger.compiler.Trigger(
+                name="never_deleted",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;",
+                    hash="8fd5127e9b088733af5455f3a8f79e96e1b1aa53",
+                    operation="DELETE",
+                    pgid="pgtrigger_never_deleted_3c191",
+                    table="claims_claim",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='claim',
-            trigger=pgtrigger.compiler.Trigger(name='moves_as_allowed', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{ESCALATED:ACCEPTED,ESCALATED:DECLINED,ESCALATED:WITHDRAWN,OPEN:ACCEPTED,OPEN:DECLINED,OPEN:ESCALATED,OPEN:WITHDRAWN}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='b5e23fa1258505c88437c689fdf1c2dd73adce25', operation='UPDATE', pgid='pgtrigger_moves_as_allowed_4a80e', table='claims_claim', when='BEFORE')),
+            model_name="claim",
+            trigger=pgtrigger.compiler.Trigger(
+                name="moves_as_allowed",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    declare="DECLARE _is_valid_transition BOOLEAN;",
+                    func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{ESCALATED:ACCEPTED,ESCALATED:DECLINED,ESCALATED:WITHDRAWN,OPEN:ACCEPTED,OPEN:DECLINED,OPEN:ESCALATED,OPEN:WITHDRAWN}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;',
+                    hash="b5e23fa1258505c88437c689fdf1c2dd73adce25",
+                    operation="UPDATE",
+                    pgid="pgtrigger_moves_as_allowed_4a80e",
+                    table="claims_claim",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='claim',
-            trigger=pgtrigger.compiler.Trigger(name='moves_are_written', sql=pgtrigger.compiler.UpsertTriggerSql(declare="DECLARE before varchar := '';", func="\n                    IF TG_OP = 'UPDATE' THEN\n                        before := OLD.state;\n                    END IF;\n                    IF before <> NEW.state THEN\n                        INSERT INTO claims_claimmove\n                            (advertiser_id, claim_id, origin, state, reason, note, moved_by, moved_at)\n                        VALUES (NEW.advertiser_id, NEW.id, before, NEW.state, NEW.reason, NEW.note, NEW.moved_by,\n                            NEW.moved_at);\n                    END IF;\n                    RETURN NULL;\n                ", hash='945c2614d898535b7f2f957b7abde29dbc3cd4d2', operation='INSERT OR UPDATE', pgid='pgtrigger_moves_are_written_cdef9', table='claims_claim', when='AFTER')),
+            model_name="claim",
+            trigger=pgtrigger.compiler.Trigger(
+                name="moves_are_written",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    declare="DECLARE before varchar := '';",
+                    func="\n                    IF TG_OP = 'UPDATE' THEN\n                        before := OLD.state;\n                    END IF;\n                    IF before <> NEW.state THEN\n                        INSERT INTO claims_claimmove\n                            (advertiser_id, claim_id, origin, state, reason, note, moved_by, moved_at)\n                        VALUES (NEW.advertiser_id, NEW.id, before, NEW.state, NEW.reason, NEW.note, NEW.moved_by,\n                            NEW.moved_at);\n                    END IF;\n                    RETURN NULL;\n                ",
+                    hash="945c2614d898535b7f2f957b7abde29dbc3cd4d2",
+                    operation="INSERT OR UPDATE",
+                    pgid="pgtrigger_moves_are_written_cdef9",
+                    table="claims_claim",
+                    when="AFTER",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='claimmove',
-            trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='071582095bad584eab2d89a0820191f93f239b85', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_6be8b', table='claims_claimmove', when='BEFORE')),
+            model_name="claimmove",
+            trigger=pgtrigger.compiler.Trigger(
+                name="append_only",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
+                    hash="071582095bad584eab2d89a0820191f93f239b85",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_append_only_6be8b",
+                    table="claims_claimmove",
+                    when="BEFORE",
+                ),
+            ),
         ),
     ]

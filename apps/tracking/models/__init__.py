@@ -33,12 +33,9 @@ __all__ = [
     "Refund",
     "RefundKind",
     "RejectedEvent",
-<<<<<<< /work/main/apps/tracking/models/__init__.py
-    "StatedTouch",
-=======
     "Sighting",
     "StandingReason",
->>>>>>> /tmp/h/h1/wt/apps/tracking/models/__init__.py
+    "StatedTouch",
     "TouchKind",
     "Touchpoint",
     "Unsettled",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from operator import attrgetter
+from typing import Any
 from uuid import UUID
 
 from django.db import connections
@@ -14,6 +16,13 @@ from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
 CONNECTIONS = 8
+# What Django alone understands among the options, and the session's settings, which this pool has its own of.
+NOT_THE_DRIVERS = {"assume_role", "isolation_level", "options", "pool", "server_side_binding"}
+SESSION = {
+    "application_name": "tributary collector",
+    "connect_timeout": 3,
+    "options": "-c lock_timeout=1s -c statement_timeout=2s",
+}
 PATIENCE = 2.0
 """Seconds a visitor waits for the database before the redirect goes out without a click id."""
 
@@ -51,21 +60,20 @@ INSERT = (
 )
 
 
+def address_of(server: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where the server is, as the driver spells it: what the address says beside the query and in it."""
+    address = {"host": server["HOST"], "port": server["PORT"], "user": server["USER"]}
+    address |= {"password": server["PASSWORD"], "dbname": server["NAME"]}
+    told = {name: value for name, value in server.get("OPTIONS", {}).items() if name not in NOT_THE_DRIVERS}
+    return {**{name: value for name, value in address.items() if value}, **told}
+
+
 class TouchWriter:
     """A pool of connections of one event loop; every write is its own transaction."""
 
     def __init__(self) -> None:
-        server = connections["default"].settings_dict
-        address = {"host": server["HOST"], "port": server["PORT"], "user": server["USER"]}
-        address |= {"password": server["PASSWORD"], "dbname": server["NAME"]}
         self._pool = AsyncConnectionPool(
-            make_conninfo(
-                "",
-                **{name: value for name, value in address.items() if value},
-                application_name="tributary collector",
-                connect_timeout=3,
-                options="-c lock_timeout=1s -c statement_timeout=2s",
-            ),
+            make_conninfo("", **{**address_of(connections["default"].settings_dict), **SESSION}),
             kwargs={"autocommit": True},
             min_size=1,
             max_size=CONNECTIONS,

@@ -21,6 +21,7 @@ from apps.tracking.intake import TouchFact, TouchWriter
 from apps.tracking.models import ChannelClass, TouchKind
 from apps.tracking.rules.addresses import allowed_address, with_click
 from apps.tracking.rules.clicks import sign_click
+from apps.tracking.rules.clients import client_of
 from apps.tracking.rules.fields import InvalidBody, read_pairs
 from apps.tracking.rules.links import PAUSED, LinkTarget, subs_of
 from apps.tracking.rules.visits import device_of, visit_refusal
@@ -78,7 +79,7 @@ class Clicks:
         refusal = ended or visit_refusal(request.method, request.headers)
         visitor = _visitor(request)
         touch = _touch(request, target, fields, refusal=refusal, visitor=visitor, now=now)
-        stored = await self._writer.write(touch)
+        stored = await self._writer.write(touch, client_of(request.headers, request.source))
         if not stored:
             self.lost += 1
             logger.error("a click on link %s is not stored: the database is away (%d so far)", code, self.lost)

@@ -15,6 +15,7 @@ from apps.collector.http import Answer, BodyTooLarge, Receive, Request, as_json,
 from apps.collector.threads import DatabaseThreads
 from apps.core.errors import Conflict, Invalid, NotFound, Refusal
 from apps.pipeline.services.receiving import receive_conversion, receive_refund
+from apps.tracking.rules.clients import UNKNOWN, Client, client_of
 from apps.tracking.rules.conversions import read_conversion
 from apps.tracking.rules.fields import InvalidBody, gather, read_json, read_pairs
 from apps.tracking.rules.signatures import body_digest, check_signature
@@ -48,6 +49,7 @@ class Call:
     pairs: list[tuple[str, str]] = field(default_factory=list)
     fields: dict[str, object] = field(default_factory=dict)
     is_vouched: bool = False
+    client: Client = UNKNOWN
 
 
 Store = Callable[[Campaign, Call, datetime], Answer]
@@ -83,7 +85,7 @@ class Conversions:
 
     def _take(self, request: Request, slug: str, body: bytes | None, store: Store) -> Answer:
         now = self._clock()
-        call = Call()
+        call = Call(client=client_of(request.headers, request.source))
         named = len(slug) <= 80 and slug.isascii() and slug.isprintable()
         campaign = Campaign.objects.filter(slug=slug).first() if named else None
         try:
@@ -138,7 +140,7 @@ def _vouch(campaign: Campaign, call: Call, now: datetime) -> None:
 
 def _store(campaign: Campaign, call: Call, now: datetime) -> Answer:
     fact = read_conversion(call.fields, terms=terms_of(campaign), now=now)
-    received = receive_conversion(campaign=campaign, fact=fact, now=now)
+    received = receive_conversion(campaign=campaign, fact=fact, now=now, client=call.client, payload=call.fields)
     content = received.answer
     if fact.ignored:
         content["ignored"] = fact.ignored

@@ -13,6 +13,7 @@ from apps.pipeline.services.closing import render_missing
 from apps.pipeline.services.deciding import approve_matured
 from apps.pipeline.services.deciding_chunks import work_on_decisions
 from apps.pipeline.services.settling import settle_waiting
+from apps.tracking.client_data import keep_days
 from apps.tracking.identifying import join_awaited_clicks
 from apps.tracking.partitions import make_months_ahead
 from apps.tracking.services import forget_rejections
@@ -56,8 +57,9 @@ def bill_render_documents() -> int:
 
 @shared_task
 def keep_partitions() -> None:
-    """Keep three months of touchpoint partitions ahead."""
+    """Keep three months of touchpoint partitions ahead, and client data for 30 days."""
     make_months_ahead(now=timezone.now())
+    keep_days(now=timezone.now())
 
 
 @shared_task

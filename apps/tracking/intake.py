@@ -15,6 +15,8 @@ from psycopg import Error, OperationalError
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
+from apps.tracking.rules.clients import UNKNOWN, Client
+
 CONNECTIONS = 8
 # What Django alone understands among the options, and the session's settings, which this pool has its own of.
 NOT_THE_DRIVERS = {"assume_role", "isolation_level", "options", "pool", "server_side_binding"}
@@ -54,9 +56,12 @@ class TouchFact:
 
 COLUMNS = [field.name for field in fields(TouchFact)]
 values_of = attrgetter(*COLUMNS)
+# One statement and one transaction for the fact and for what is kept apart from it.
 INSERT = (
-    f"INSERT INTO tracking_touchpoint ({', '.join(COLUMNS)}) VALUES ({', '.join(['%s'] * len(COLUMNS))}) "
-    "ON CONFLICT (id) DO NOTHING"
+    f"WITH touch AS (INSERT INTO tracking_touchpoint ({', '.join(COLUMNS)}) "
+    f"VALUES ({', '.join(['%s'] * len(COLUMNS))}) ON CONFLICT (id) DO NOTHING RETURNING id, advertiser_id) "
+    "INSERT INTO tracking_clientdata (id, advertiser_id, user_agent, address, referrer) "
+    "SELECT id, advertiser_id, %s, %s, %s FROM touch"
 )
 
 
@@ -87,14 +92,14 @@ class TouchWriter:
     async def close(self) -> None:
         await self._pool.close()
 
-    async def write(self, touch: TouchFact) -> bool:
+    async def write(self, touch: TouchFact, client: Client = UNKNOWN) -> bool:
         """Store a touch and return whether it is stored for good; a connection that has died is replaced once."""
         try:
             async with asyncio.timeout(PATIENCE):
                 try:
-                    await self._execute(touch)
+                    await self._execute(touch, client)
                 except OperationalError:
-                    await self._execute(touch)
+                    await self._execute(touch, client)
         except (Error, OSError, TimeoutError):
             return False
         return True
@@ -108,6 +113,6 @@ class TouchWriter:
             return False
         return True
 
-    async def _execute(self, touch: TouchFact) -> None:
+    async def _execute(self, touch: TouchFact, client: Client) -> None:
         async with self._pool.connection() as connection:
-            await connection.execute(INSERT, values_of(touch))
+            await connection.execute(INSERT, (*values_of(touch), client.user_agent, client.address, client.referrer))

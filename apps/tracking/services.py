@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -14,6 +14,7 @@ from apps.campaigns.models import Campaign
 from apps.core.errors import Conflict, Refusal
 from apps.core.ids import uuid7
 from apps.identity.models import Advertiser
+from apps.tracking.client_data import keep_client_data
 from apps.tracking.identifying import (
     Customer,
     Met,
@@ -24,6 +25,7 @@ from apps.tracking.identifying import (
     write_meetings,
 )
 from apps.tracking.models import Conversion, ConversionLine, RejectedEvent
+from apps.tracking.rules.clients import Client
 from apps.tracking.rules.conversions import ConversionFact
 
 PAYLOAD_FIELDS = 60
@@ -47,29 +49,25 @@ class Recorded:
 
 
 @transaction.atomic
-def record_conversion(*, campaign: Campaign, fact: ConversionFact, now: datetime, source: str = "s2s") -> Recorded:
+def record_conversion(
+    *,
+    campaign: Campaign,
+    fact: ConversionFact,
+    now: datetime,
+    source: str = "s2s",
+    client: Client | None = None,
+    payload: Mapping[str, object] | None = None,
+) -> Recorded:
     """Store a conversion and its lines, or find the same one stored before.
 
     The natural key is advertiser, goal and order number: of two calls at once the database lets one write,
-    the other waits and sees it. Raises OrderRefConflict where the key is there with other content.
+    the other waits and sees it. `client` and `payload` are kept apart, for some days. Raises OrderRefConflict where the
+    key is there with other content.
     """
     content_hash = fact.content_hash(campaign.pk)
     id_ = uuid7(now)
     natural = {"advertiser_id": campaign.advertiser_id, "goal": fact.goal, "order_ref": fact.order_ref}
-    met: Met = {}
-    standings: dict[UUID, Standing] = {}
-    if fact.identity and not Conversion.objects.filter(**natural).exists():
-        customer = Customer(
-            id_,
-            fact.goal,
-            fact.occurred_at or now,
-            fact.identity,
-            click_ids=fact.click_ids,
-            is_test=fact.is_test,
-            told_new=fact.new_customer,
-        )
-        met = meet_customers(advertiser_id=campaign.advertiser_id, customers=[customer], now=now)
-        standings = decide_standings(advertiser_id=campaign.advertiser_id, customers=[customer], met=met)
+    met, standings = _meet(campaign, fact, id_, now) if fact.identity and not _is_stored(natural) else ({}, {})
     Conversion.objects.bulk_create(
         [
             Conversion(
@@ -104,6 +102,35 @@ def record_conversion(*, campaign: Campaign, fact: ConversionFact, now: datetime
                 conversion_id=str(stored_id),
             )
         return Recorded(stored_id, created=False)
+    _write_lines(campaign, fact, id_)
+    if met:
+        write_meetings(advertiser_id=campaign.advertiser_id, met=met, standings=standings, stored={id_}, now=now)
+    if client or payload:
+        fields = _presentable(payload, hidden={"sig"}) if payload else None
+        keep_client_data(id_=id_, advertiser_id=campaign.advertiser_id, client=client, payload=fields)
+    return Recorded(id_, created=True)
+
+
+def _is_stored(natural: Mapping[str, object]) -> bool:
+    return Conversion.objects.filter(**natural).exists()
+
+
+def _meet(campaign: Campaign, fact: ConversionFact, id_: UUID, now: datetime) -> tuple[Met, dict[UUID, Standing]]:
+    """Join the customer of a conversion with its visitors, and decide whether it is a new one where nobody says so."""
+    customer = Customer(
+        id_,
+        fact.goal,
+        fact.occurred_at or now,
+        fact.identity,
+        click_ids=fact.click_ids,
+        is_test=fact.is_test,
+        told_new=fact.new_customer,
+    )
+    met = meet_customers(advertiser_id=campaign.advertiser_id, customers=[customer], now=now)
+    return met, decide_standings(advertiser_id=campaign.advertiser_id, customers=[customer], met=met)
+
+
+def _write_lines(campaign: Campaign, fact: ConversionFact, id_: UUID) -> None:
     ConversionLine.objects.bulk_create(
         ConversionLine(
             advertiser_id=campaign.advertiser_id,
@@ -118,9 +145,6 @@ def record_conversion(*, campaign: Campaign, fact: ConversionFact, now: datetime
         )
         for position, line in enumerate(fact.lines, 1)
     )
-    if met:
-        write_meetings(advertiser_id=campaign.advertiser_id, met=met, standings=standings, stored={id_}, now=now)
-    return Recorded(id_, created=True)
 
 
 def record_rejection(
@@ -164,13 +188,13 @@ def forget_rejections(*, now: datetime) -> int:
     return RejectedEvent.objects.filter(at__lt=now - REJECTIONS_KEPT).delete()[0]
 
 
-def _presentable(payload: Mapping[str, object]) -> dict[str, object]:
+def _presentable(payload: Mapping[str, object], hidden: Collection[str] = PERSONAL) -> dict[str, object]:
     """Return as many fields as 4 kB of JSON hold, each cut short; the last entry says how many more there were."""
     fields = list(payload.items())
     shown: dict[str, object] = {}
     room = PAYLOAD_BYTES - 40
     for name, value in fields[:PAYLOAD_FIELDS]:
-        key, text = _storable(name[:80]), "…" if name.lower() in PERSONAL else _cut(value)
+        key, text = _storable(name[:80]), "…" if name.lower() in hidden else _cut(value)
         room -= len(json.dumps({key: text}, ensure_ascii=False).encode())
         if room < 0:
             break

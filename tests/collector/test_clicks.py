@@ -14,7 +14,7 @@ from apps.campaigns.models import Campaign, CampaignState, EnrollmentState, Trac
 from apps.collector import directory
 from apps.core.ids import moment_of
 from apps.partners.models import Partnership, PartnershipState
-from apps.tracking.models import RejectedEvent, Touchpoint
+from apps.tracking.models import ClientData, RejectedEvent, Touchpoint
 from apps.tracking.rules.clicks import read_click
 from apps.tracking.selectors import click_keys
 from tests.cast import NOON
@@ -48,6 +48,14 @@ def test_click_is_stored_and_sent_on_with_its_id_and_a_cookie(host, cast):
     assert (touch.refusal, touch.device, touch.country) == ("", "desktop", "")
     assert (touch.sub1, touch.sub5) == ("a&b%🙂", "x" * 500)
     assert (touch.occurred_at, touch.recorded_at, moment_of(touch.id)) == (NOON, NOON, NOON)
+
+
+def test_what_the_browser_sent_is_kept_apart_from_the_click(host, cast):
+    host.get(path_of(cast), headers={"referer": "https://blog.example/post"}, source="203.0.113.9")
+    kept = ClientData.objects.get()
+    assert kept.pk == Touchpoint.objects.get().pk
+    assert kept.user_agent.startswith("Mozilla/5.0")
+    assert (kept.address, kept.referrer, kept.payload) == ("203.0.113.0/24", "https://blog.example/post", None)
 
 
 def test_cookie_is_secure_under_https(host, cast, settings):
@@ -208,7 +216,7 @@ def test_touches_lie_in_the_order_of_their_ids(host, cast):
 def test_click_goes_on_without_an_id_where_it_cannot_be_stored(host, cast, caplog, monkeypatch):
     host.get(path_of(cast))
 
-    async def fail(touch):
+    async def fail(touch, client):
         raise psycopg.OperationalError("the server closed the connection")
 
     monkeypatch.setattr(host.app.writer, "_execute", fail)

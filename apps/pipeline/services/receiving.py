@@ -17,6 +17,7 @@ from apps.identity.models import Advertiser
 from apps.pipeline.bell import settle_bell
 from apps.records.services import record_act
 from apps.tracking.changing import RecordedUpdate, lock_sale, record_refund, record_update
+from apps.tracking.rules.clients import Client
 from apps.tracking.rules.conversions import ConversionFact
 from apps.tracking.rules.refunds import read_order_name, read_refund
 from apps.tracking.services import record_conversion
@@ -62,7 +63,15 @@ class ReceivedRefund:
 
 
 @transaction.atomic
-def receive_conversion(*, campaign: Campaign, fact: ConversionFact, now: datetime, source: str = "s2s") -> Received:
+def receive_conversion(
+    *,
+    campaign: Campaign,
+    fact: ConversionFact,
+    now: datetime,
+    source: str = "s2s",
+    client: Client | None = None,
+    payload: Mapping[str, object] | None = None,
+) -> Received:
     """Store a conversion, or amend it where the call allows that, and wake the workers once it is committed.
 
     While the decision is open an amendment settles the conversion anew; afterwards it becomes a correction.
@@ -75,7 +84,7 @@ def receive_conversion(*, campaign: Campaign, fact: ConversionFact, now: datetim
             if update.created:
                 transaction.on_commit(settle_bell.ring)
             return Received(update.conversion_id, update.created, _status(update.conversion_id), update)
-    recorded = record_conversion(campaign=campaign, fact=fact, now=now, source=source)
+    recorded = record_conversion(campaign=campaign, fact=fact, now=now, source=source, client=client, payload=payload)
     if recorded.created:
         transaction.on_commit(settle_bell.ring)
         return Received(recorded.id, created=True, status=DecisionState.PENDING)

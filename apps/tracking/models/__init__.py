@@ -12,6 +12,7 @@ from apps.tracking.models.persons import (
     Sighting,
     StandingReason,
 )
+from apps.tracking.models.raw import ClientData
 from apps.tracking.models.rejected import RejectedEvent
 from apps.tracking.models.touches import ChannelClass, TouchKind, Touchpoint
 from apps.tracking.models.worklist import Unsettled
@@ -21,6 +22,7 @@ __all__ = [
     "AwaitedClick",
     "AwaitedSale",
     "ChannelClass",
+    "ClientData",
     "Conversion",
     "ConversionLine",
     "ConversionQuerySet",

@@ -2,49 +2,59 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
-from uuid import UUID
+from urllib.parse import urlencode
+from uuid import UUID, uuid4
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from apps.attribution.models import Share
-from apps.commissions.models import Commission, Decision, DecisionState, Reason
+from apps.commissions.models import Commission, Decision, DecisionState, HoldReason, Reason
+from apps.commissions.selections import Selection
 from apps.console import display
 from apps.console.access import MANAGERS, access_of, actor_of, may
 from apps.console.base import ReadOnlyAdmin
 from apps.console.conversion_story import story_of
+from apps.console.decision_jobs import VERBS
 from apps.console.filters import Filter, campaign_filter, moment_filters, partner_filter, read_day
 from apps.console.forms import PlainForm
+from apps.console.selections import FILTERS
 from apps.console.site import site
 from apps.core.errors import Refusal
 from apps.core.periods import day_of
+from apps.identity.models import Advertiser
 from apps.pipeline.services.deciding import (
     approve_conversions,
     hold_conversions,
     reject_conversions,
     release_conversions,
 )
+from apps.pipeline.services.deciding_chunks import work_on_decisions
+from apps.pipeline.services.deciding_jobs import ask_by_filter
+from apps.records.models import Job
 from apps.tracking.models import Conversion
 
-MOST_AT_ONCE = 20_000
+MOST_AT_ONCE = 1_000  # rows ticked on a page; more is a filter's
 TABS = {
     "": gettext_lazy("All"),
     "open": gettext_lazy("To decide"),
     "hold": gettext_lazy("On hold"),
     "approved": gettext_lazy("Approved"),
     "rejected": gettext_lazy("Rejected"),
+    "duplicates": gettext_lazy("Duplicates"),
 }
+MOST_COUNTED = 10_000
 
 
 def by_state(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
@@ -56,6 +66,7 @@ def by_state(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
         "hold": Q(decision__state=DecisionState.ON_HOLD),
         "approved": Q(decision__state=DecisionState.APPROVED),
         "rejected": Q(decision__state=DecisionState.REJECTED),
+        "duplicates": Q(decision__state=DecisionState.REJECTED, decision__reason=Reason.DUPLICATE),
         "late": Q(decision__state__in=awaited, decision__decide_by__lte=day_of(timezone.now(), advertiser.zone)),
         "parked": Q(unsettled__parked_at__isnull=False),
         "unsettled": Q(unsettled__isnull=False),
@@ -125,11 +136,7 @@ class ConversionAdmin(ReadOnlyAdmin):
         return queryset.filter(wanted), False
 
     def tabs(self, request: HttpRequest) -> list[dict]:
-        decisions = Decision.objects.for_advertiser(access_of(request).advertiser)
-        awaited = decisions.filter(state__in=[DecisionState.PENDING, DecisionState.ON_HOLD]).aggregate(
-            open=Count("pk", filter=Q(state=DecisionState.PENDING)),
-            hold=Count("pk", filter=Q(state=DecisionState.ON_HOLD)),
-        )
+        counts = tab_counts(access_of(request).advertiser)
         kept = request.GET.copy()
         for name in ("state", "p"):
             kept.pop(name, None)
@@ -139,7 +146,7 @@ class ConversionAdmin(ReadOnlyAdmin):
             query = kept.copy()
             if key:
                 query["state"] = key
-            links.append({"title": title, "link": f"?{query.urlencode()}", "on": key == now, "count": awaited.get(key)})
+            links.append({"title": title, "link": f"?{query.urlencode()}", "on": key == now, "count": counts.get(key)})
         return links
 
     def adorn(self, request: HttpRequest, rows: Any) -> None:
@@ -198,32 +205,78 @@ class ConversionAdmin(ReadOnlyAdmin):
         )
 
     # --- deciding ---------------------------------------------------------------------------------
+    def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
+        links = []
+        if may(request, self.writers):
+            links = [
+                (reverse("admin:review"), "rate_review", _("Review one by one")),
+                (reverse("admin:upload_decisions"), "upload_file", _("Decide by CSV")),
+                (reverse("admin:decision_jobs"), "checklist", _("Decisions at scale")),
+            ]
+        return super().changelist_view(request, {**(extra_context or {}), "head_links": links})
+
     @admin.action(description=gettext_lazy("Approve"))
     def approve(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
-        return self.decide(request, list_ids(queryset), approve_conversions, _("approved"))
+        return self.decide_chosen(request, queryset, "approve", _("approved"))
 
     @admin.action(description=gettext_lazy("Put on hold"))
     def hold(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
-        return self.decide(request, list_ids(queryset), hold_conversions, _("put on hold"))
+        return self.decide_chosen(request, queryset, "hold", _("put on hold"), HoldReason.REVIEW)
 
     @admin.action(description=gettext_lazy("Take off hold"))
     def release(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
-        return self.decide(request, list_ids(queryset), release_conversions, _("taken off hold"))
+        return self.decide_chosen(request, queryset, "release", _("taken off hold"))
 
     @admin.action(description=gettext_lazy("Reject with a reason…"))
     def reject(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
-        if request.POST.get("select_across") != "1":
-            return self.reject_page(request, list_ids(queryset), request.get_full_path())
-        # All rows of the filter: what comes in while the reason is chosen is not meant.
-        as_of = parse_datetime(request.POST.get("as_of", "")) or timezone.now()
-        ids = list_ids(queryset.filter(recorded_at__lte=as_of))
-        return self.reject_page(request, ids, request.get_full_path(), as_of.isoformat())
+        if request.POST.get("select_across") == "1":
+            return self.many(request, "reject")
+        return self.reject_page(request, list_ids(queryset), request.get_full_path())
+
+    def many(self, request: HttpRequest, verb: str) -> HttpResponse:
+        """Send all of a filter to the page that says how much it is before anything happens."""
+        self.require(request, may(request, self.writers))
+        asked = {name: request.GET[name] for name in FILTERS if request.GET.get(name)}
+        return HttpResponseRedirect(f"{reverse('admin:decide_many')}?{urlencode({'verb': verb, **asked})}")
+
+    def decide_chosen(
+        self, request: HttpRequest, queryset: QuerySet, verb: str, word: str, reason: str = ""
+    ) -> HttpResponse | None:
+        """Decide the rows ticked on a page at once, as a small job that leaves its way back."""
+        if request.POST.get("select_across") == "1":
+            return self.many(request, verb)
+        self.require(request, may(request, self.writers))
+        ids, now = list_ids(queryset), timezone.now()
+        try:
+            asked = ask_by_filter(
+                advertiser=access_of(request).advertiser,
+                selection=Selection(ids=tuple(str(id_) for id_ in ids)),
+                state=VERBS[verb][0],
+                reason=reason,
+                actor=actor_of(request),
+                key=uuid4().hex,
+                as_of=now,
+                now=now,
+            )
+        except Refusal as refusal:
+            messages.error(request, refusal.message)
+            return None
+        work_on_decisions(now=now, only=asked.job.pk)
+        job = Job.objects.get(pk=asked.job.pk)
+        done = ngettext("%(n)d conversion %(word)s.", "%(n)d conversions %(word)s.", job.moved)
+        said = done % {"n": job.moved, "word": word}
+        address = reverse("admin:decision_job", args=[job.pk])
+        link = format_html(' <a href="{}">{}</a>', address, _("Details and the way back"))
+        messages.success(request, format_html("{}{}", said, link if job.moved else ""))
+        self.tell_left(request, len(ids) - job.moved)
+        return None
+
+    def tell_left(self, request: HttpRequest, left: int) -> None:
+        if left > 0:
+            messages.warning(request, ngettext("%d could not move there.", "%d could not move there.", left) % left)
 
     def decide(self, request: HttpRequest, ids: Sequence[UUID], verb: Callable, word: str, **how: str) -> None:
         self.require(request, may(request, self.writers))
-        if len(ids) > MOST_AT_ONCE:
-            messages.error(request, _("At most %d conversions at a time: narrow the filter.") % MOST_AT_ONCE)
-            return
         try:
             result = verb(
                 advertiser=access_of(request).advertiser,
@@ -237,16 +290,11 @@ class ConversionAdmin(ReadOnlyAdmin):
             return
         done = ngettext("%(n)d conversion %(word)s.", "%(n)d conversions %(word)s.", result.moved)
         messages.success(request, done % {"n": result.moved, "word": word})
-        if result.refused:
-            left = ngettext("%d could not move there.", "%d could not move there.", len(result.refused))
-            messages.warning(request, left % len(result.refused))
+        self.tell_left(request, len(result.refused))
 
-    def reject_page(self, request: HttpRequest, ids: Sequence[UUID], back: str, as_of: str = "") -> HttpResponse | None:
+    def reject_page(self, request: HttpRequest, ids: Sequence[UUID], back: str) -> HttpResponse | None:
         """Ask for the reason; the second post of the same action carries it."""
         self.require(request, may(request, self.writers))
-        if len(ids) > MOST_AT_ONCE:
-            messages.error(request, _("At most %d conversions at a time: narrow the filter.") % MOST_AT_ONCE)
-            return None
         form = RejectForm(request.POST if "reason" in request.POST else None)
         if form.is_valid():
             self.decide(request, ids, reject_conversions, _("rejected"), **form.cleaned_data)
@@ -256,8 +304,7 @@ class ConversionAdmin(ReadOnlyAdmin):
             "console/reject.html",
             ngettext("Reject %d conversion", "Reject %d conversions", len(ids)) % len(ids),
             form=form,
-            ids=ids[:1] if as_of else ids,
-            as_of=as_of,
+            ids=ids,
             back=back,
         )
 
@@ -311,7 +358,25 @@ class ConversionAdmin(ReadOnlyAdmin):
 
 
 def list_ids(queryset: QuerySet) -> list[UUID]:
-    return list(queryset.values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
+    return list(queryset.values_list("pk", flat=True)[:MOST_AT_ONCE])
+
+
+def tab_counts(advertiser: Advertiser) -> dict[str, str]:
+    """Return how many conversions each tab holds; beyond ten thousand only that, so that no page counts a history."""
+    decisions = Decision.objects.for_advertiser(advertiser).order_by()
+    counted = {
+        "open": decisions.filter(state=DecisionState.PENDING),
+        "hold": decisions.filter(state=DecisionState.ON_HOLD),
+        "approved": decisions.filter(state=DecisionState.APPROVED),
+        "rejected": decisions.filter(state=DecisionState.REJECTED),
+        "duplicates": decisions.filter(state=DecisionState.REJECTED, reason=Reason.DUPLICATE),
+    }
+    parts = [
+        rows.annotate(tab=Value(name)).values_list("tab", flat=True)[: MOST_COUNTED + 1]
+        for name, rows in counted.items()
+    ]
+    found = Counter(parts[0].union(*parts[1:], all=True))
+    return {name: f"{MOST_COUNTED:,}+" if n > MOST_COUNTED else f"{n:,}" for name, n in found.items()}
 
 
 def decision_of(conversion: Conversion) -> Decision | None:

@@ -47,17 +47,6 @@ def test_approving_and_rejecting_in_the_list(acme):
     assert state_of(other) == "REJECTED"
 
 
-def test_rejecting_all_of_a_filter_means_those_seen(acme):
-    changelist = f"{reverse('admin:tracking_conversion_changelist')}?state=open"
-    seen = sell(acme, at=NOON, order_ref="SEEN")
-    everything = {"action": "reject", "select_across": "1", "_selected_action": [str(acme.open.pk)]}
-    page = acme.owner.post(changelist, everything)
-    assert b"Reject 2 conversions" in page.content
-    late = sell(acme, at=timezone.now() + timedelta(seconds=1), order_ref="LATE")
-    acme.owner.post(changelist, {**everything, "as_of": page.context["as_of"], "reason": "test"})
-    assert [state_of(sale) for sale in (acme.open, seen, late)] == ["REJECTED", "REJECTED", "PENDING"]
-
-
 def test_deciding_on_the_page_of_a_conversion(acme):
     address = reverse("admin:tracking_conversion_decide", args=[acme.open.pk])
     for verb, state in (("hold", "ON_HOLD"), ("release", "PENDING"), ("approve", "APPROVED")):

@@ -46,16 +46,14 @@ class Stride:
     is_over: bool = False
 
 
-def work_on_decisions(*, now: datetime, chunks: int | None = None) -> int:
+def work_on_decisions(*, now: datetime, chunks: int | None = None, only: int | None = None) -> int:
     """Work on the jobs that wait, a chunk of each in turn, until none has anything left; return the chunks done.
 
     Jobs in other hands are passed by. Safe to run twice, at once, and to be killed anywhere: a chunk is whole or was
-    never there. `chunks` bounds how many are done.
+    never there. `chunks` bounds how many are done, `only` names a single job.
     """
-    strides = {
-        pk: Stride()
-        for pk in Job.objects.unfinished().filter(kind__in=KINDS).order_by("pk").values_list("pk", flat=True)
-    }
+    jobs = Job.objects.unfinished().filter(kind__in=KINDS, **({"pk": only} if only else {}))
+    strides = {pk: Stride() for pk in jobs.order_by("pk").values_list("pk", flat=True)}
     done = 0
     while strides:
         for job_id, stride in list(strides.items()):

@@ -47,13 +47,18 @@ class Known:
 
 
 def read_items(items: Iterable[Mapping[str, Any]]) -> list[tuple[dict[str, Any], Refusal | None]]:
-    """Return what each row is kept as, and the refusal of those that cannot be read; `row` is a file's line."""
+    """Return what each row is kept as, and the refusal of those that cannot be read.
+
+    `row` is a file's line, `broken` says of one why its cells cannot be told apart.
+    """
     names = Names()
     read: list[tuple[dict[str, Any], Refusal | None]] = []
     for item in items:
         told = {name: value for name, value in item.items() if name != "row"}
         row = {"row": item["row"]} if "row" in item else {}
         try:
+            if "broken" in told:
+                raise Invalid(str(told.pop("broken")), code="broken_row")
             listed = read_listed(told)
             # A part that falls away has a reason like a rejection, also where the rest is approved.
             check_reason(DecisionState.REJECTED if listed.is_of_parts else listed.state, listed.reason)

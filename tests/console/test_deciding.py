@@ -1,0 +1,267 @@
+"""Deciding in the console: all of a filter, a file, one by one; each says first what it will do."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.commissions.models import Decision, Move
+from apps.commissions.selections import selected
+from apps.console.decision_jobs import TYPED_FROM
+from apps.console.selections import selection_of
+from apps.identity.models import Role
+from apps.ledger.models import Posting
+from apps.pipeline.services.deciding_chunks import work_on_decisions
+from apps.records.models import Job
+from tests.console.scene import make_scene, member, sell, state_of
+
+pytestmark = pytest.mark.django_db
+LIST = "admin:tracking_conversion_changelist"
+
+
+@pytest.fixture
+def acme():
+    return make_scene()
+
+
+def sell_more(acme, *orders: str, hours: int = 1) -> list:
+    at = timezone.now() - timedelta(hours=hours)
+    return [sell(acme, 50_00, at + timedelta(seconds=n), order) for n, order in enumerate(orders)]
+
+
+def ask(acme, query: str, **fields):
+    """Open the page that says how much it is, and post it with what it showed."""
+    address = f"{reverse('admin:decide_many')}?{query}"
+    shown = acme.owner.get(address).context
+    content = {"as_of": shown["as_of"].isoformat(), "key": shown["key"], **fields}
+    return shown, acme.owner.post(address, content)
+
+
+def upload(acme, text: str, client: Client | None = None):
+    file = SimpleUploadedFile("decisions.csv", text.encode(), "text/csv")
+    return (client or acme.owner).post(reverse("admin:upload_decisions"), {"file": file})
+
+
+def test_all_of_a_filter_is_shown_before_anything_happens(acme):
+    seen = sell_more(acme, "SEEN-1", "SEEN-2")
+    everything = {"action": "reject", "select_across": "1", "_selected_action": [str(acme.open.pk)]}
+    sent = acme.owner.post(f"{reverse(LIST)}?state=open", everything)
+    assert sent["Location"] == f"{reverse('admin:decide_many')}?verb=reject&state=open"
+    page = acme.owner.get(sent["Location"])
+    for text in ("Reject 3 conversions", "200.00", "16.00", "Blog", "stays rejected"):
+        assert text in page.content.decode(), text
+    assert {state_of(sale) for sale in (acme.open, *seen)} == {"PENDING"}
+
+
+def test_a_decision_on_a_filter_means_those_seen(acme):
+    seen = sell_more(acme, "SEEN")[0]
+    address = f"{reverse('admin:decide_many')}?verb=reject&state=open"
+    shown = acme.owner.get(address).context
+    late = sell(acme, at=timezone.now() + timedelta(seconds=1), order_ref="LATE")
+    content = {"as_of": shown["as_of"].isoformat(), "key": shown["key"], "reason": "cancelled"}
+    answer = acme.owner.post(address, content)
+    again = acme.owner.post(address, content)
+    assert answer["Location"] == again["Location"]
+    work_on_decisions(now=timezone.now())
+    assert [state_of(sale) for sale in (acme.open, seen, late)] == ["REJECTED", "REJECTED", "PENDING"]
+    page = acme.owner.get(answer["Location"]).content.decode()
+    assert "Rejections cannot be undone." in page and "The order was cancelled" in page
+
+
+def test_a_reason_is_asked_for_and_many_are_typed(acme, monkeypatch):
+    monkeypatch.setattr("apps.console.decision_jobs.TYPED_FROM", 1)
+    sell_more(acme, "MORE")
+    _, refused = ask(acme, "verb=hold&state=open", typed="1", reason="review")
+    assert "Type 2 to go on." in refused.content.decode()
+    _, refused = ask(acme, "verb=hold&state=open", typed="2")
+    assert "required" in refused.content.decode()
+    assert not Job.objects.exists()
+    _, done = ask(acme, "verb=hold&state=open", typed="2", reason="review")
+    assert (done.status_code, Job.objects.get().total, TYPED_FROM) == (302, 2, 100)
+
+
+def test_a_hold_is_undone_from_its_page_and_a_waiting_job_stopped(acme):
+    _, answer = ask(acme, "verb=hold&state=open", reason="suspicious")
+    assert b'http-equiv="refresh"' in acme.owner.get(answer["Location"]).content
+    work_on_decisions(now=timezone.now())
+    page = acme.owner.get(answer["Location"]).content.decode()
+    assert "Undo" in page and 'http-equiv="refresh"' not in page
+    assert state_of(acme.open) == "ON_HOLD"
+    back = acme.owner.post(answer["Location"], {"verb": "undo"})
+    assert back["Location"] != answer["Location"]
+    acme.owner.post(back["Location"], {"verb": "cancel"})
+    work_on_decisions(now=timezone.now())
+    assert (state_of(acme.open), Job.objects.latest("pk").state) == ("ON_HOLD", "CANCELLED")
+
+
+def test_what_a_job_approved_can_be_rejected_until_it_locks(acme):
+    fresh = sell_more(acme, "FRESH")[0]
+    _, answer = ask(acme, f"verb=approve&state=open&q={fresh.pk}")
+    work_on_decisions(now=timezone.now())
+    assert state_of(fresh) == "APPROVED"
+    job = Job.objects.get()
+    assert f"?verb=reject&amp;job={job.pk}" in acme.owner.get(answer["Location"]).content.decode()
+    posted = Posting.objects.count()
+    shown, _ = ask(acme, f"verb=reject&job={job.pk}", reason="cancelled")
+    assert shown["weight"].count == 1
+    work_on_decisions(now=timezone.now())
+    assert (state_of(fresh), Posting.objects.count()) == ("REJECTED", posted + 1)
+
+
+def test_the_filters_of_the_list_and_of_a_decision_are_the_same(acme):
+    sell_more(acme, "NEW-1", "NEW-2")
+    Decision.objects.filter(conversion__order_ref="NEW-2").update(state="ON_HOLD", decided_at=timezone.now())
+    queries = [
+        *("state=open", "state=hold", "state=approved", "state=rejected", "state=late", "state=awaiting", "state=live"),
+        *("state=test", "", f"campaign={acme.campaign.pk}", "campaign=0", f"partner={acme.partners.blog.pk}"),
+        *(f"partner={acme.partners.coupons.pk}", "from=2026-03-01", "to=2026-03-01", "from=nonsense", "q=NEW"),
+        *("q=new-1", f"q={acme.open.pk}", "q=nothing", "locks_before=2026-03-01", "state=open&q=NEW&from=2026-03-01"),
+    ]
+    for query in queries:
+        listed = acme.owner.get(f"{reverse(LIST)}?{query}").context["cl"].queryset
+        request = acme.owner.get(f"{reverse('admin:decide_many')}?verb=hold&{query}").wsgi_request
+        chosen = selected(acme.advertiser, selection_of(request), as_of=timezone.now() + timedelta(days=1))
+        assert set(chosen.values_list("pk", flat=True)) == set(listed.values_list("pk", flat=True)), query
+
+
+@pytest.mark.parametrize("query", ["verb=eat", "", "verb=hold&state=parked", "verb=hold&partner=x", "verb=hold&job=9"])
+def test_what_selects_nothing_that_can_be_decided_is_not_there(acme, query):
+    assert acme.owner.get(f"{reverse('admin:decide_many')}?{query}").status_code == 404
+
+
+def test_ticked_rows_are_decided_at_once_and_leave_their_way_back(acme):
+    acme.owner.post(reverse(LIST), {"action": "hold", "_selected_action": [str(acme.open.pk), str(acme.paid.pk)]})
+    assert (state_of(acme.open), state_of(acme.paid)) == ("ON_HOLD", "APPROVED")
+    page = acme.owner.get(reverse(LIST)).content.decode()
+    job = Job.objects.get()
+    assert reverse("admin:decision_job", args=[job.pk]) in page and "1 could not move there." in page
+
+
+def test_ten_rows_of_which_two_are_bad(acme):
+    """▸ 10 rows, 2 bad: 8 applied, 2 reported with row and reason; uploading again changes nothing."""
+    sales = sell_more(acme, *(f"C-{n}" for n in range(1, 9)))
+    rows = [f"C-{n},approve,," for n in range(1, 7)] + ["C-7,reject,cancelled,by mail", "C-8,hold,suspicious,"]
+    rows[2:2] = ["NOBODY,approve,,"]
+    rows[5:5] = ["C-1,dance,,"]
+    text = "order_ref,decision,reason,note\n" + "\n".join(rows) + "\n"
+    answer = upload(acme, text)
+    page = acme.owner.get(answer["Location"]).content.decode()
+    assert page.count("will be done") == 8 and "no_such_conversion" in page and "invalid_decision" in page
+    assert {state_of(sale) for sale in sales} == {"PENDING"}
+
+    acme.owner.post(answer["Location"], {"verb": "confirm"})
+    work_on_decisions(now=timezone.now())
+    job = Job.objects.get()
+    assert (job.state, job.done, job.moved, job.refused) == ("DONE", 10, 8, 2)
+    told = [(item.content["row"], item.code) for item in job.items.filter(outcome="REFUSED")]
+    assert told == [(4, "no_such_conversion"), (7, "invalid_decision")]
+    assert [state_of(sale) for sale in sales] == ["APPROVED"] * 6 + ["REJECTED", "ON_HOLD"]
+    assert Move.objects.get(conversion=sales[6]).note == "by mail"
+
+    moves, posted = Move.objects.count(), Posting.objects.count()
+    again = upload(acme, text)
+    assert acme.owner.get(again["Location"]).content.decode().count("unchanged</span>") >= 8
+    acme.owner.post(again["Location"], {"verb": "confirm"})
+    work_on_decisions(now=timezone.now())
+    job = Job.objects.latest("pk")
+    assert (job.state, job.moved, job.refused) == ("DONE", 0, 2)
+    assert (Move.objects.count(), Posting.objects.count()) == (moves, posted)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is empty"),
+        ("order_ref,decison\nA,approve\n", "has no column decision"),
+        ("decision,colour\napprove,red\n", "columns nobody knows"),
+        ("decision\n", "The list is empty"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why_and_makes_no_job(acme, text, said):
+    assert said in upload(acme, text).content.decode()
+    assert not Job.objects.exists()
+
+
+def test_a_discarded_draft_decides_nothing(acme):
+    answer = upload(acme, "order_ref,decision\nOPEN-1,approve\n")
+    work_on_decisions(now=timezone.now())
+    assert state_of(acme.open) == "PENDING"
+    acme.owner.post(answer["Location"], {"verb": "cancel"})
+    acme.owner.post(answer["Location"], {"verb": "confirm"})
+    work_on_decisions(now=timezone.now())
+    assert (state_of(acme.open), Job.objects.get().state) == ("PENDING", "CANCELLED")
+
+
+def test_the_queue_shows_the_most_urgent_and_goes_on(acme):
+    first, second = sell_more(acme, "Q-1", "Q-2")
+    review = reverse("admin:review")
+    shown = acme.owner.get(review)
+    assert shown.context["conversion"] == acme.open and shown.context["left"] == "3"
+    answer = acme.owner.post(review, {"id": str(acme.open.pk), "verb": "approve"})
+    shown = acme.owner.get(answer["Location"])
+    assert (state_of(acme.open), shown.context["conversion"]) == ("APPROVED", first)
+    shown = acme.owner.get(shown.context["skip"])
+    assert (state_of(first), shown.context["conversion"]) == ("PENDING", second)
+    answer = acme.owner.post(review, {"id": str(second.pk), "reason": "not_found", "note": "asked the shop"})
+    assert state_of(second) == "REJECTED"
+    assert Move.objects.get(conversion=second).note == "asked the shop"
+    assert b"You have been through the queue" in acme.owner.get(answer["Location"]).content
+    acme.owner.post(review, {"id": str(first.pk), "verb": "hold"})
+    assert state_of(first) == "ON_HOLD"
+    assert acme.owner.get(f"{review}?queue=hold").context["conversion"] == first
+    assert b"Nothing waits for you here" in acme.owner.get(review).content
+
+
+def test_somebody_faster_is_told_of_in_the_queue(acme):
+    review = reverse("admin:review")
+    call = {"id": str(acme.open.pk)}
+    acme.owner.post(review, {**call, "reason": "test"})
+    acme.owner.post(review, {**call, "verb": "approve"})
+    assert state_of(acme.open) == "REJECTED"
+    assert "has been decided" in acme.owner.get(review).content.decode()
+
+
+def test_pages_ask_the_database_as_often_for_one_row_as_for_three(acme):
+    job = upload(acme, "order_ref,decision\nOPEN-1,approve\n")["Location"]
+    wanted = {"review": 16, "many": 8, "job": 9, "jobs": 4}
+
+    def asked() -> dict[str, int]:
+        pages = {
+            "review": reverse("admin:review"),
+            "many": f"{reverse('admin:decide_many')}?verb=hold&state=open",
+            "job": job,
+            "jobs": reverse("admin:decision_jobs"),
+        }
+        found = {}
+        for name, address in pages.items():
+            acme.owner.get(address)
+            with CaptureQueriesContext(connection) as queries:
+                assert acme.owner.get(address).status_code == 200
+            found[name] = len(queries)
+        return found
+
+    assert asked() == wanted
+    sell_more(acme, "T-1", "T-2", "T-3")
+    job = upload(acme, "order_ref,decision\nT-1,approve\nT-2,approve\nT-3,approve\n")["Location"]
+    assert asked() == wanted
+
+
+def test_the_pages_are_for_those_who_decide(acme):
+    job = upload(acme, "order_ref,decision\nOPEN-1,approve\n")["Location"]
+    decide = f"{reverse('admin:decide_many')}?verb=approve&state=open"
+    pages = [decide, reverse("admin:upload_decisions"), reverse("admin:review")]
+    analyst = member(acme, Role.ANALYST)
+    for address in [*pages, job, reverse("admin:decision_jobs")]:
+        assert Client().get(address).status_code == 302, address
+    for address in pages:
+        assert analyst.get(address).status_code == 403, address
+    assert analyst.post(decide).status_code == analyst.post(job, {"verb": "confirm"}).status_code == 403
+    assert acme.neighbor.get(job).status_code == acme.neighbor.post(job, {"verb": "confirm"}).status_code == 404
+    assert acme.neighbor.get(decide).context["weight"].count == 0
+    acme.neighbor.post(reverse("admin:review"), {"id": str(acme.open.pk), "verb": "approve"})
+    assert state_of(acme.open) == "PENDING"

@@ -52,7 +52,7 @@ NOBODY = Identity()
 
 
 class Key(NamedTuple):
-    """A key as it is stored: visitors by their id, all else by a keyed hash; `former` are its hashes by old secrets."""
+    """A key as it is stored: visitors by their id, all else by a keyed hash; `former` are its hashes of old."""
 
     kind: str
     value: UUID

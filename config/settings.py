@@ -163,6 +163,7 @@ CELERY_BEAT_SCHEDULE = {
     "decide-sweep": {"task": "apps.pipeline.tasks.settle_decide", "schedule": 30.0},
     "answer-claims": {"task": "apps.pipeline.tasks.settle_answer_claims", "schedule": 3600.0},
     "bill-documents": {"task": "apps.pipeline.tasks.bill_render_documents", "schedule": 120.0},
+    "bill-reconcile": {"task": "apps.pipeline.tasks.bill_reconcile_books", "schedule": 3600.0},
     "keep-partitions": {"task": "apps.pipeline.tasks.keep_partitions", "schedule": 6 * 3600.0},
     "keep-rejected": {"task": "apps.pipeline.tasks.keep_rejected", "schedule": 3600.0},
 }

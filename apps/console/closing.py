@@ -28,6 +28,7 @@ from apps.identity.models import Advertiser, LegalEntity
 from apps.insights.book import BookRow, book_of
 from apps.invoices.rules import obstacles
 from apps.invoices.selectors import agreement_of, payee_party, payer_party, unsettled_statements
+from apps.ledger.reconciling import last_reconciliation
 from apps.partners.models import Partner, Partnership
 from apps.pipeline.services.closing import close_month, issue_invoices, preview_month
 from apps.statements.models import ClosedPeriod, Statement
@@ -108,6 +109,7 @@ def closing(request: HttpRequest) -> HttpResponse:
         form=form,
         may_close=may_close,
         open_statements=open_statements(advertiser),
+        books=last_reconciliation(advertiser),
         history=ClosedPeriod.objects.filter(advertiser=advertiser)[:SHOWN_MONTHS],
     )
 
@@ -143,7 +145,12 @@ def invoices(request: HttpRequest) -> HttpResponse:
     back = HttpResponseRedirect(reverse("admin:closing") + (f"?month={month:%Y-%m}" if month else ""))
     if request.method != "POST":
         return back
-    result = issue_invoices(advertiser=access_of(request).advertiser, actor=actor_of(request), now=timezone.now())
+    advertiser, now = access_of(request).advertiser, timezone.now()
+    try:
+        result = issue_invoices(advertiser=advertiser, actor=actor_of(request), now=now)
+    except Refusal as refusal:
+        messages.error(request, refusal.message)
+        return back
     number = len(result.issued)
     messages.success(request, ngettext("%d invoice is issued.", "%d invoices are issued.", number) % number)
     if result.without_document:
@@ -214,9 +221,16 @@ def totals_of(rows: list[StatementPreview]) -> dict[str, Counter]:
 
 @site.page("book/", "book")
 def book(request: HttpRequest) -> HttpResponse:
-    rows = book_of(advertiser=access_of(request).advertiser)
+    advertiser = access_of(request).advertiser
+    rows = book_of(advertiser=advertiser)
     return site.render(
-        request, "console/book.html", _("The book"), rows=rows, checks=checks_of(rows), now=timezone.now()
+        request,
+        "console/book.html",
+        _("The book"),
+        rows=rows,
+        checks=checks_of(rows),
+        books=last_reconciliation(advertiser),
+        now=timezone.now(),
     )
 
 

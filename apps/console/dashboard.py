@@ -32,6 +32,7 @@ from apps.insights.selectors import (
     top_partners,
     trend_by_day,
 )
+from apps.ledger.reconciling import last_reconciliation
 from apps.partners.models import Partnership, PartnershipState
 from apps.tracking.models import RejectedEvent
 
@@ -88,6 +89,7 @@ def dashboard(site: ConsoleSite, request: HttpRequest) -> HttpResponse:
         waiting=display.age(state.waiting_since, now) if state.waiting else "",
         now=now,
         advertiser=advertiser,
+        books=last_reconciliation(advertiser),
     )
 
 

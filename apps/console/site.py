@@ -22,6 +22,7 @@ from unfold.sites import UnfoldAdminSite
 
 from apps.console.access import access_of, advertisers_for, enter
 from apps.identity.models import Advertiser, Role
+from apps.ledger.reconciling import parked_advertiser_ids
 
 # The console speaks English alone until all of it is translated: half of a page in another language helps nobody.
 LANGUAGE = "en"
@@ -105,6 +106,7 @@ class ConsoleSite(UnfoldAdminSite):
             messages.info(request, _("You are now working in %(name)s.") % {"name": advertiser.name})
             return HttpResponseRedirect(reverse("admin:index"))
         context = {**self.each_context(request), "title": _("Advertisers"), "advertisers": allowed, "access": access}
+        context["parked"] = parked_advertiser_ids()
         return TemplateResponse(request, "console/advertisers.html", context)
 
     def index(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:

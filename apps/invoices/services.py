@@ -30,6 +30,7 @@ from apps.invoices.rules import (
 )
 from apps.invoices.selectors import agreement_of, payee_party, payer_party, unsettled_statements
 from apps.ledger.models import AccountKind, PostingPurpose
+from apps.ledger.reconciling import refuse_while_books_differ
 from apps.ledger.services import Entry, post_entries
 from apps.partners.models import Partnership
 from apps.records.services import keep_document
@@ -42,11 +43,15 @@ STATEMENT_ONLY = "statement_only"
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What became of a payable statement: an invoice, a settlement without a document, or why neither."""
+    """What became of a payable statement: an invoice, a settlement without a document, or why neither.
+
+    `is_repeat` says that an earlier call has settled it.
+    """
 
     statement: Statement
     invoice: Invoice | None = None
     blocked: Blocked | None = None
+    is_repeat: bool = False
 
 
 @transaction.atomic
@@ -55,13 +60,14 @@ def settle_statement(*, statement: Statement, now: datetime) -> Settled:
 
     Those before it are what was carried into it, and payable ones that something stood in the way of. A private
     person is settled without a document. Where something still stands in the way the statement stays unsettled and
-    the answer says what. One run at a time per advertiser; the PDF is rendered after the commit.
+    the answer says what. One run at a time per advertiser; the PDF is rendered after the commit. Raises BooksDiffer.
     """
     advertiser = statement.advertiser
     lock_statements(advertiser)
     living = Settlement.objects.filter(statement=statement, reversed_at__isnull=True).select_related("invoice").first()
     if living is not None:
-        return Settled(statement, living.invoice)
+        return Settled(statement, living.invoice, is_repeat=True)
+    refuse_while_books_differ(advertiser)
     entity = LegalEntity.objects.filter(advertiser=advertiser, is_default=True).first()
     if entity is None:
         return Settled(statement, blocked=Blocked("payer_missing", "The advertiser has no legal entity yet.", "payer"))

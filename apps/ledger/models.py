@@ -112,3 +112,22 @@ class UnstatedPosting(models.Model):
 
     def __str__(self) -> str:
         return f"{self.posting_id} due {self.due_on}"
+
+
+class Reconciliation(models.Model):
+    """A proof of an advertiser's books: when, how long, and what differed; the last one says whether they may issue."""
+
+    advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="reconciliations")
+    at = models.DateTimeField(_("at"))
+    milliseconds = models.PositiveIntegerField(_("took"))
+    difference_count = models.PositiveIntegerField(_("differences"))
+    differences = models.JSONField(_("what differs"), default=list)
+
+    class Meta:
+        verbose_name = _("proof of the books")
+        verbose_name_plural = _("proofs of the books")
+        indexes = [models.Index(fields=["advertiser", "-id"], name="reconciliations_last")]
+        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.at} {self.difference_count}"

@@ -12,6 +12,7 @@ from apps.pipeline.services.claiming import answer_overdue_claims
 from apps.pipeline.services.closing import render_missing
 from apps.pipeline.services.deciding import approve_matured
 from apps.pipeline.services.deciding_chunks import work_on_decisions
+from apps.pipeline.services.reconciling import reconcile_all
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.client_data import keep_days
 from apps.tracking.identifying import join_awaited_clicks
@@ -53,6 +54,12 @@ def settle_answer_claims() -> int:
 def bill_render_documents() -> int:
     """Render the PDFs of issued invoices that have none yet; rung by each run, and swept for what failed before."""
     return render_missing(now=timezone.now()).rendered
+
+
+@shared_task
+def bill_reconcile_books() -> int:
+    """Prove the books of every advertiser; whoever's differ issues and pays nothing until they are right again."""
+    return reconcile_all(now=timezone.now())
 
 
 @shared_task

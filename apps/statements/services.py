@@ -13,6 +13,7 @@ from apps.core.errors import Conflict
 from apps.core.periods import Period, day_of
 from apps.identity.models import Advertiser
 from apps.ledger.models import UnstatedPosting
+from apps.ledger.reconciling import refuse_while_books_differ
 from apps.partners.models import Partner, Partnership
 from apps.statements.models import ClosedPeriod, Statement, StatementLine
 from apps.statements.rules import balance, statement_hash
@@ -41,7 +42,7 @@ def issue_statements(*, advertiser: Advertiser, period: Period, by: str, now: da
     """Issue the statements of a period, a partner and currency each, and close it; the second time, return the first.
 
     A statement takes every commission posting of its partner that is due before the period's end and on no statement.
-    Raises PeriodNotOver, LaterPeriodClosed.
+    Raises PeriodNotOver, LaterPeriodClosed, BooksDiffer.
     """
     lock_statements(advertiser)
     days = DateRange(period.first_on, day_of(period.end, advertiser.zone))
@@ -50,6 +51,7 @@ def issue_statements(*, advertiser: Advertiser, period: Period, by: str, now: da
         return closed
     if period.end > now:
         raise PeriodNotOver
+    refuse_while_books_differ(advertiser)
     if ClosedPeriod.objects.filter(advertiser=advertiser, period__startswith__gte=days.upper).exists():
         raise LaterPeriodClosed
     due = UnstatedPosting.objects.filter(advertiser=advertiser, due_on__lt=days.upper)

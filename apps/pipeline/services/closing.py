@@ -16,10 +16,11 @@ from apps.invoices.models import Invoice
 from apps.invoices.selectors import unsettled_statements
 from apps.invoices.services import Settled, render_document, settle_statement
 from apps.pipeline.bell import render_bell
+from apps.pipeline.services.reconciling import prove_books
 from apps.records.services import fail_job, mend_job, record_act
 from apps.statements.models import ClosedPeriod, Statement
 from apps.statements.selectors import StatementPreview, preview_statements
-from apps.statements.services import issue_statements
+from apps.statements.services import issue_statements, lock_statements
 
 logger = logging.getLogger(__name__)
 
@@ -50,15 +51,23 @@ def preview_month(*, advertiser: Advertiser, month: date) -> list[StatementPrevi
     return preview_statements(advertiser=advertiser, before=day_of(period.end, advertiser.zone))
 
 
-@transaction.atomic
 def close_month(*, advertiser: Advertiser, month: date, actor: Actor, now: datetime) -> ClosedPeriod:
-    """Issue the month's statements; asked again, return what the first run did.
+    """Issue the month's statements after a proof of the books; asked again, return what the first run did.
 
-    Raises PeriodNotOver, LaterPeriodClosed.
+    Raises PeriodNotOver, LaterPeriodClosed, BooksDiffer.
     """
+    prove_books(advertiser=advertiser, now=now)
+    return _close_month(advertiser, month, actor, now)
+
+
+@transaction.atomic
+def _close_month(advertiser: Advertiser, month: date, actor: Actor, now: datetime) -> ClosedPeriod:
     period = Period.month(month.year, month.month, advertiser.zone)
+    lock_statements(advertiser)
+    days = (period.first_on, day_of(period.end, advertiser.zone))
+    is_repeat = ClosedPeriod.objects.filter(advertiser=advertiser, period=days).exists()
     closed = issue_statements(advertiser=advertiser, period=period, by=str(actor), now=now)
-    if closed.closed_at == now:
+    if not is_repeat:
         record_act(
             advertiser=advertiser,
             actor=actor,
@@ -75,8 +84,10 @@ def issue_invoices(
 ) -> IssueResult:
     """Settle every payable statement that is not, each in its own short transaction; the workers render the PDFs.
 
-    May run twice, at once, or after a crash: each statement is settled once.
+    The books are proved first. May run twice, at once, or after a crash: each statement is settled once.
+    Raises BooksDiffer.
     """
+    prove_books(advertiser=advertiser, now=now)
     issued, blocked, without = [], [], 0
     statements = list(
         unsettled_statements(advertiser=advertiser)
@@ -85,6 +96,8 @@ def issue_invoices(
     )
     for done, statement in enumerate(statements, 1):
         settled = _settle(statement, actor, now)
+        if settled.is_repeat:
+            continue
         if settled.blocked:
             blocked.append(settled)
         elif settled.invoice is None:
@@ -136,7 +149,7 @@ def _render(invoice_id: int, now: datetime) -> bool | None:
 def _settle(statement: Statement, actor: Actor, now: datetime) -> Settled:
     """Settle one statement and write the act down with it."""
     settled = settle_statement(statement=statement, now=now)
-    if settled.blocked is None:
+    if settled.blocked is None and not settled.is_repeat:
         invoice = settled.invoice
         record_act(
             advertiser=statement.advertiser,

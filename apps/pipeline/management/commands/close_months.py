@@ -45,9 +45,9 @@ class Command(BaseCommand):
             approved = approve_matured(advertiser=advertiser, now=now) if options["history"] else 0
             try:
                 closed = close_month(advertiser=advertiser, month=month, actor=SYSTEM, now=now)
+                result = issue_invoices(advertiser=advertiser, actor=SYSTEM, now=now)
             except Refusal as refusal:
                 raise CommandError(f"{month:%Y-%m}: {refusal.code}: {refusal.message}", returncode=2) from refusal
-            result = issue_invoices(advertiser=advertiser, actor=SYSTEM, now=now)
             rendered = render_missing(advertiser=advertiser, now=now)
             self.stdout.write(
                 f"{month:%Y-%m}: {approved} approved, {closed.statement_count} statements, "

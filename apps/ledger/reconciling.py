@@ -1,0 +1,54 @@
+"""What the last proof of an advertiser's books found; where something differs, no document leaves, no money moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from apps.core.errors import Conflict
+from apps.identity.models import Advertiser
+from apps.ledger.models import Reconciliation
+
+SHOWN = 200
+
+
+class BooksDiffer(Conflict):
+    code = "books_differ"
+    message = (
+        "The books do not add up. Statements, invoices and payments wait until they do; "
+        "the finance pages say what differs."
+    )
+
+
+def last_reconciliation(advertiser: Advertiser) -> Reconciliation | None:
+    """Return the last proof of the books; None where there has been none yet."""
+    return Reconciliation.objects.filter(advertiser=advertiser).order_by("-pk").first()
+
+
+def parked_advertiser_ids() -> set[int]:
+    """Return the advertisers whose last proof found a difference."""
+    latest = Reconciliation.objects.order_by("advertiser_id", "-pk").distinct("advertiser_id")
+    return {row.advertiser_id for row in latest.only("advertiser_id", "difference_count") if row.difference_count}
+
+
+def refuse_while_books_differ(advertiser: Advertiser) -> None:
+    """Let documents and payments pass only where the last proof found nothing. Raises BooksDiffer."""
+    last = last_reconciliation(advertiser)
+    if last is not None and last.difference_count:
+        raise BooksDiffer(differences=last.difference_count)
+
+
+def record_reconciliation(
+    *, advertiser: Advertiser, differences: Sequence[tuple[str, str, str]], milliseconds: int, now: datetime
+) -> Reconciliation:
+    """Write down what a proof found: (invariant, subject, message) each, of which the first 200 are kept."""
+    return Reconciliation.objects.create(
+        advertiser=advertiser,
+        at=now,
+        milliseconds=milliseconds,
+        difference_count=len(differences),
+        differences=[
+            {"invariant": invariant, "subject": subject[:200], "message": message[:500]}
+            for invariant, subject, message in differences[:SHOWN]
+        ],
+    )

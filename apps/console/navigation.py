@@ -30,6 +30,7 @@ def sidebar(request: HttpRequest) -> list[dict]:
                 item(_("Campaigns"), "campaign", "campaigns_campaign_changelist"),
                 item(_("Partners"), "handshake", "partners_partnership_changelist"),
                 item(_("Conversions"), "receipt_long", "tracking_conversion_changelist"),
+                item(_("Claims"), "gavel", "claims_claim_changelist"),
                 item(_("Coupons"), "sell", "campaigns_coupon_changelist"),
                 item(_("Test bench"), "science", "bench"),
             ],

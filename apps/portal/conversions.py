@@ -7,7 +7,9 @@ from uuid import UUID
 
 from django.core.paginator import Page, Paginator
 from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
@@ -15,6 +17,7 @@ from apps.campaigns.models import Campaign
 from apps.commissions.models import Commission, DecisionState
 from apps.core.money import Money
 from apps.insights.partner_conversions import (
+    PartnerConversion,
     StateTotal,
     commissions_of_partner,
     conversion_rows,
@@ -60,6 +63,7 @@ def conversions(request: HttpRequest) -> HttpResponse:
         ),
         totals=_sum(totals, filters["status"]),
         conversions=_page(rows, count, request, now),
+        claim_url=reverse("portal:claims"),
     )
 
 
@@ -102,6 +106,13 @@ def _sum(totals: list[StateTotal], state: str) -> dict[str, Money] | None:
     }
 
 
+def claim_address(row: PartnerConversion, campaign: str) -> str:
+    """Return where a partner objects to a conversion; a test pays nobody, whatever one says."""
+    if row.status == "TEST":
+        return ""
+    return f"{reverse('portal:claim_new')}?{urlencode({'campaign': campaign, 'order': row.order_ref})}"
+
+
 @require_GET
 @partner_page
 def conversion(request: HttpRequest, conversion_id: UUID) -> HttpResponse:
@@ -124,4 +135,5 @@ def conversion(request: HttpRequest, conversion_id: UUID) -> HttpResponse:
             receipt=receipt,
             steps=steps_of(row, receipt, partner),
             corrections=corrections_of(row, partner),
+            claim_url=claim_address(row, found.campaign.slug),
         )

@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from apps.portal.access import robots, switch
 from apps.portal.account import account
 from apps.portal.campaigns import campaigns
+from apps.portal.claims import claim, claims, new_claim, upload_claims, withdraw
 from apps.portal.conversions import conversion, conversions
 from apps.portal.links import links
 from apps.portal.overview import overview
@@ -24,6 +25,11 @@ urlpatterns = [
     path("links/", links, name="links"),
     path("conversions/", conversions, name="conversions"),
     path("conversions/<uuid:conversion_id>/", conversion, name="conversion"),
+    path("claims/", claims, name="claims"),
+    path("claims/new/", new_claim, name="claim_new"),
+    path("claims/upload/", upload_claims, name="claim_upload"),
+    path("claims/<int:claim_id>/", claim, name="claim"),
+    path("claims/<int:claim_id>/withdraw/", withdraw, name="claim_withdraw"),
     path("payouts/", payouts, name="payouts"),
     path("statements/<int:statement_id>/", statement, name="statement"),
     path("invoices/<int:invoice_id>/pdf", invoice_pdf, name="invoice_pdf"),

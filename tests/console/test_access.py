@@ -27,6 +27,7 @@ LISTS = [
     "partners_partnership",
     "partners_partnergroup",
     "tracking_conversion",
+    "claims_claim",
     "tracking_touchpoint",
     "tracking_rejectedevent",
     "statements_statement",

@@ -8,6 +8,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.claims.rules import ClaimFact
+from apps.claims.services import report_claim
 from apps.core.actors import SYSTEM
 from apps.identity.models import AdvertiserKey, Role
 from apps.partners.models import PartnerGroup
@@ -66,7 +68,13 @@ def add_statement(acme, number):
     render_missing(advertiser=acme.advertiser, now=closing)
 
 
+def add_claim(acme, number):
+    fact = ClaimFact(acme.campaign.pk, "MISSING", f"LOST-{number}", timezone.now(), "EUR", 50_00)
+    report_claim(partner=acme.partners.blog, fact=fact, actor=SYSTEM, now=timezone.now())
+
+
 ROWS = {
+    "claims_claim": (add_claim, 8),
     "statements_statement": (add_statement, 8),
     "invoices_invoice": (add_statement, 6),
     "campaigns_campaign": (add_campaign, 8),

@@ -363,11 +363,13 @@ def touch_word(kind: str) -> str:
 
 # --- addresses ----------------------------------------------------------------------------------------
 
+CLAIMS = ("claim", "claim_new", "claim_upload")
 # page -> icon, word, further pages below it
 PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "overview": ("layout-dashboard", _("Overview"), ()),
     "links": ("link-2", _("Links and codes"), ()),
     "conversions": ("shopping-bag", _("Conversions"), ("conversion",)),
+    "claims": ("scale", _("Claims"), CLAIMS),
     "payouts": ("wallet", _("Payouts"), ("statement",)),
     "reports": ("chart-line", _("Reports"), ()),
     "campaigns": ("megaphone", _("Campaigns"), ("campaign",)),

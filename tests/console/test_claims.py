@@ -1,0 +1,109 @@
+"""Claims in the console: tabs with counts, what is known of the order, accept, decline, the clock."""
+
+import pytest
+from django.urls import reverse
+
+from apps.claims.models import Claim, ClaimMove, ClaimTerms
+from apps.claims.rules import ClaimFact
+from apps.claims.services import report_claim
+from apps.commissions.models import Commission
+from apps.core.actors import SYSTEM
+from apps.identity.models import Role
+from tests.cast import NOON
+from tests.console.scene import SOLD_AT, make_scene, member
+
+pytestmark = pytest.mark.django_db
+LIST = "admin:claims_claim_changelist"
+
+
+@pytest.fixture
+def acme():
+    return make_scene()
+
+
+def make_claim(acme, order_ref: str = "LOST-1", partner: str = "coupons", **fields) -> Claim:
+    fact = ClaimFact(acme.campaign.pk, "MISSING", order_ref, SOLD_AT, "EUR", **{"amount_minor": 50_00, **fields})
+    return report_claim(partner=getattr(acme.partners, partner), fact=fact, actor=SYSTEM, now=NOON).claim
+
+
+def page(acme, claim) -> str:
+    return acme.owner.get(reverse("admin:claims_claim_change", args=[claim.pk])).text
+
+
+def act(client, claim, verb: str, **form):
+    return client.post(reverse(f"admin:claims_claim_{verb}", args=[claim.pk]), form, follow=True)
+
+
+def test_the_list_has_tabs_with_what_waits(acme):
+    make_claim(acme)
+    declined = make_claim(acme, "LOST-2")
+    act(acme.owner, declined, "decline", reason="not_found")
+
+    answer = acme.owner.get(reverse(LIST))
+    assert {tab["title"]: tab["count"] for tab in answer.context["tabs"]}["To answer"] == 1
+    assert "LOST-1" in answer.text and "LOST-2" in answer.text
+    assert "LOST-2" not in acme.owner.get(reverse(LIST), {"state": "open"}).text
+
+
+def test_a_claim_shows_evidence_conflict_and_the_order_s_story(acme):
+    unknown = page(acme, make_claim(acme, text="It was <b>mine</b>", coupon="SAVE10"))
+    assert "does not know this order" in unknown and "It was &lt;b&gt;mine&lt;/b&gt;" in unknown and "SAVE10" in unknown
+
+    conflict = page(acme, make_claim(acme, "OPEN-1"))
+    assert "Conflict: others are credited" in conflict and "Blog" in conflict and "Click by Blog" in conflict
+    assert "cannot be shared anew" in page(acme, make_claim(acme, "PAID-1"))
+
+
+def test_accepting_writes_the_order_and_its_commission(acme):
+    claim = make_claim(acme)
+
+    answer = act(acme.owner, claim, "accept", **{"accept-note": "found in the shop"})
+
+    claim.refresh_from_db()
+    move = ClaimMove.objects.last()
+    assert (claim.state, move.state, move.note) == ("ACCEPTED", "ACCEPTED", "found in the shop")
+    assert Commission.objects.get(conversion=claim.conversion).amount_minor == 4_00
+    assert "The claim is accepted" in answer.text
+    assert "answered or withdrawn already" in act(acme.owner, claim, "accept").text
+
+
+def test_what_cannot_be_accepted_is_said_and_nothing_changes(acme):
+    claim, before = make_claim(acme, "PAID-1"), Commission.objects.count()
+
+    assert "not shared anew" in act(acme.owner, claim, "accept").text
+
+    claim.refresh_from_db()
+    assert (claim.state, Commission.objects.count()) == ("OPEN", before)
+
+
+def test_declining_needs_a_reason(acme):
+    claim = make_claim(acme)
+    assert "This field is required" in act(acme.owner, claim, "decline").text
+    assert Claim.objects.get().state == "OPEN"
+    act(acme.owner, claim, "decline", reason="no_contact", note="nothing found")
+    assert Claim.objects.values_list("state", "reason", "note").get() == ("DECLINED", "no_contact", "nothing found")
+
+
+def test_the_clock_is_set_for_what_comes(acme):
+    before = make_claim(acme)
+    form = {"answer_days": "14", "at_end": "APPROVE"}
+    assert acme.owner.post(reverse("admin:claims_claim_terms"), form).status_code == 302
+    assert ClaimTerms.objects.get().answer_days == 14
+    assert (make_claim(acme, "LOST-2").answer_by - before.answer_by).days == 14 - 75
+    assert acme.owner.post(reverse("admin:claims_claim_terms"), {**form, "answer_days": "0"}).status_code == 200
+    assert ClaimTerms.objects.get().answer_days == 14
+
+
+def test_neighbors_and_analysts_answer_nothing(acme):
+    claim = make_claim(acme)
+    analyst = member(acme, Role.ANALYST)
+
+    for verb in ("accept", "decline"):
+        address = reverse(f"admin:claims_claim_{verb}", args=[claim.pk])
+        assert acme.neighbor.post(address, {"reason": "not_found"}).status_code == 404
+        assert analyst.post(address, {"reason": "not_found"}).status_code == 403
+    assert acme.neighbor.get(reverse("admin:claims_claim_change", args=[claim.pk])).status_code == 404
+    assert analyst.get(reverse("admin:claims_claim_change", args=[claim.pk])).status_code == 200
+    assert analyst.get(reverse("admin:claims_claim_terms")).status_code == 403
+    assert "LOST-1" not in acme.neighbor.get(reverse(LIST)).text
+    assert Claim.objects.get().state == "OPEN"

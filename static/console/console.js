@@ -66,3 +66,12 @@ document.addEventListener("keydown", (event) => {
   shown.click();
   if (shown.tagName === "SUMMARY") shown.focus();
 });
+
+// Unfold looks for its own text field beside every file input; the console's plain ones have none.
+document.addEventListener(
+  "change",
+  (event) => {
+    if (event.target.matches("input[type=file].tb-input")) event.stopPropagation();
+  },
+  true,
+);

@@ -81,6 +81,8 @@ class Collector:
             return await self.conversions.answer(request, names[0], receive)
         if door == "s" and names[1:] == ["refund"]:
             return await self.conversions.answer_refund(request, names[0], receive)
+        if door == "i" and len(names) == 1:
+            return await self.conversions.answer_identity(request, names[0], receive)
         if request.path in {"/health", "/health/"}:
             return await self._health(request)
         return as_text(404, "There is nothing here.")

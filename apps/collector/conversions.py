@@ -12,6 +12,7 @@ from django.db import InterfaceError, OperationalError
 from apps.campaigns.models import Campaign
 from apps.collector.floods import Flood
 from apps.collector.http import Answer, BodyTooLarge, Receive, Request, as_json, not_allowed, read_body
+from apps.collector.identities import store_identity
 from apps.collector.threads import DatabaseThreads
 from apps.core.errors import Conflict, Invalid, NotFound, Refusal
 from apps.pipeline.services.receiving import receive_conversion, receive_refund
@@ -64,6 +65,13 @@ class Conversions:
 
     async def answer_refund(self, request: Request, slug: str, receive: Receive) -> Answer:
         return await self._answer(request, slug, receive, _store_refund)
+
+    async def answer_identity(self, request: Request, slug: str, receive: Receive) -> Answer:
+        if request.method != "POST":
+            return not_allowed("POST")
+        return await self._answer(
+            request, slug, receive, lambda campaign, call, now: store_identity(campaign, call.fields, now)
+        )
 
     async def _answer(self, request: Request, slug: str, receive: Receive, store: Store) -> Answer:
         if request.method not in {"GET", "POST"}:
@@ -150,6 +158,10 @@ def _store(campaign: Campaign, call: Call, now: datetime) -> Answer:
 def _store_refund(campaign: Campaign, call: Call, now: datetime) -> Answer:
     received = receive_refund(advertiser=campaign.advertiser, campaign=campaign, fields=call.fields, now=now)
     return as_json(201 if received.created else 200, received.answer)
+
+
+def _store_identity(campaign: Campaign, call: Call, now: datetime) -> Answer:
+    return store_identity(campaign, call.fields, now)
 
 
 def _refused(

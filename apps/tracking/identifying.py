@@ -49,14 +49,10 @@ JOIN tracking_touchpoint t ON t.id = k.click_id AND t.advertiser_id = %s
 """
 PERSONS_OF = "SELECT id, person_id FROM tracking_identitykey WHERE id = ANY(%s::bigint[]) AND person_id IS NOT NULL"
 HISTORY = """
-SELECT k.person_id, c.id, c.goal, c.occurred_at, c.new_customer
+SELECT DISTINCT k.person_id, c.id, c.goal, c.occurred_at, c.new_customer
 FROM tracking_identitykey k
 JOIN tracking_sighting s ON s.key_id = k.id JOIN tracking_conversion c ON c.id = s.conversion_id
 WHERE k.person_id = ANY(%s::uuid[]) AND NOT c.is_test
-UNION
-SELECT k.person_id, c.id, c.goal, c.occurred_at, c.new_customer
-FROM tracking_identitykey k JOIN tracking_conversion c ON c.visitor = k.value AND c.advertiser_id = k.advertiser_id
-WHERE k.person_id = ANY(%s::uuid[]) AND k.kind = 'VISITOR' AND NOT c.is_test
 """
 CLICKED_SINCE = """
 SELECT DISTINCT s.conversion_id, s.advertiser_id, k.kind, k.value, t.visitor
@@ -79,6 +75,12 @@ def identify_visitor(*, advertiser: Advertiser, visitor: UUID, identity: Identit
     keys = identity_keys(identity, advertiser.pk)
     if keys:
         join_keys(advertiser_id=advertiser.pk, sights=[[Key(VISITOR, visitor), *keys]], now=now)
+
+
+def visitor_of_click(*, advertiser_id: int, click_id: UUID) -> UUID | None:
+    """Return whose click it was, or None where it is not there (yet)."""
+    rows = read_rows(VISITORS_OF, [array_of([0]), array_of([click_id]), advertiser_id])
+    return UUID(rows[0][1]) if rows else None
 
 
 def meet_customers(*, advertiser_id: int, customers: Sequence[Customer], now: datetime) -> dict[UUID, dict[str, int]]:
@@ -112,7 +114,8 @@ def meet_customers(*, advertiser_id: int, customers: Sequence[Customer], now: da
 def decide_standings(*, advertiser_id: int, customers: Sequence[Customer], met: Met) -> dict[UUID, Standing]:
     """Decide of customers of whom the shop does not say it whether they are new; nobody whom no key joins.
 
-    A person is new once for each goal: an earlier conversion, or one that has counted as the first, speaks against it.
+    A person is new once for each goal: an earlier conversion that came with a key of theirs, or one that has counted as
+    the first, speaks against it.
     Of two at once the advertiser's lock lets one decide after the other.
     """
     found, is_certain = _standings(customers, met)
@@ -192,7 +195,7 @@ def _standings(customers: Sequence[Customer], met: Met) -> tuple[dict[UUID, Stan
     persons = dict(read_rows(PERSONS_OF, [array_of(keys)])) if keys else {}
     whose = array_of(set(persons.values()))
     orders: dict[tuple[str, str], list[tuple[datetime, str, bool | None]]] = defaultdict(list)
-    for person, id_, goal, occurred_at, is_new in read_rows(HISTORY, [whose, whose]) if persons else ():
+    for person, id_, goal, occurred_at, is_new in read_rows(HISTORY, [whose]) if persons else ():
         orders[person, goal].append((occurred_at, id_, is_new))
     found: dict[UUID, Standing] = {}
     is_certain = True

@@ -50,5 +50,7 @@ be left out says the same as leaving it out. Lines without content are skipped.
 | `discount` | may | of the whole order, not negative |
 | `coupon` | may | code used at checkout, at most 80; several are parted by `|` |
 | `customer_new` | may | `yes` or `no` (also `true`, `false`, `1`, `0`) |
+| `customer_id` | may | the shop's number of the customer; stored as a keyed hash, joins visitors |
+| `email_sha256` | may | SHA-256 of the e-mail in lower case; stored as a keyed hash, joins visitors |
 | `country`, `device` | may | ISO 3166; at most 10 characters |
 """

@@ -17,16 +17,17 @@ from apps.imports.rules.tables import Columns
 from apps.imports.rules.touches import LONGEST_ID, visitor_of
 from apps.tracking.rules.basket import read_amount
 from apps.tracking.rules.conversions import GOAL, ConversionFact
+from apps.tracking.rules.persons import LONGEST, NOBODY, Identity, read_email_hash
 
 CONVERSIONS = Columns(
     must=("order_ref", "visitor_id", "occurred_at", "goal", "amount", "currency"),
-    may=("discount", "coupon", "customer_new", "country", "device"),
+    may=("discount", "coupon", "customer_new", "country", "device", "customer_id", "email_sha256"),
 )
 BETWEEN_COUPONS = re.compile(r"[|,]")
 
 
 class OrderFact(NamedTuple):
-    """A conversion as it is stored; the fields are columns of the table."""
+    """A conversion as it is stored; the fields but the last are columns of the table."""
 
     id: UUID
     goal: str
@@ -41,6 +42,7 @@ class OrderFact(NamedTuple):
     country: str
     device: str
     content_hash: str
+    identity: Identity = NOBODY
 
 
 def read_conversion(
@@ -71,8 +73,18 @@ def read_conversion(
         country=cells.country(said["country"], "country"),
         device=cells.plain(said["device"], "device", 10),
         content_hash="",
+        identity=read_customer(said),
     )
     return fact._replace(content_hash=hash_of(fact, campaign_id))
+
+
+def read_customer(said: dict[str, str]) -> Identity:
+    """Return who bought. Raises RowRefused: invalid_email_sha256 and those of `plain`."""
+    try:
+        email = read_email_hash(said["email_sha256"])
+    except Refusal as refusal:
+        raise RowRefused(refusal.message, code=refusal.code, path="email_sha256") from None
+    return Identity(cells.plain(said["customer_id"], "customer_id", LONGEST), email)
 
 
 def amount(value: str, column: str, currency: str) -> int:

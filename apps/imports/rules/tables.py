@@ -13,6 +13,7 @@ from apps.core.errors import Invalid, NotFound
 from apps.imports.rules.cells import Refused, RowRefused, shown
 
 Fact = TypeVar("Fact")
+PERSONAL = {"customer_id", "email_sha256"}
 
 
 class FileMissing(NotFound):
@@ -112,8 +113,9 @@ def read_rows(source: TextIO, columns: Columns, name: str) -> Iterator[Row]:
 
 
 def refuse(row: Row, columns: Columns, refusal: RowRefused) -> Refused:
-    """Return a row's refusal together with what the row said."""
-    content = {name: cell for name, cell in zip(columns.all, row.cells, strict=False) if cell}
+    """Return a row's refusal together with what the row said, but for who the customer was."""
+    said = zip(columns.all, row.cells, strict=False)
+    content = {name: "…" if name in PERSONAL else cell for name, cell in said if cell}
     return Refused(row.line, refusal.code, refusal.message[:300], shown(content))
 
 

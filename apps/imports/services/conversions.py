@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from django.db import connection
 
@@ -11,8 +13,18 @@ from apps.imports.rules.cells import RowRefused
 from apps.imports.rules.conversions import CONVERSIONS, OrderFact
 from apps.imports.rules.tables import Batch, refuse
 from apps.imports.services.runs import Stored
+from apps.tracking.identifying import (
+    Customer,
+    Met,
+    Standing,
+    decide_standings,
+    meet_customers,
+    told_of_others,
+    write_meetings,
+)
+from apps.tracking.models import Conversion
 
-COLUMNS = ", ".join(OrderFact._fields)
+COLUMNS = ", ".join(name for name in OrderFact._fields if name != "identity")
 STAGE = """
     CREATE TEMPORARY TABLE IF NOT EXISTS staged_conversion (
         place int, id uuid, goal text, order_ref text, occurred_at timestamptz, amount_minor bigint,
@@ -42,15 +54,44 @@ CONFLICT = RowRefused(
 def store_conversions(batch: Batch[OrderFact], *, campaign: Campaign, now: datetime) -> Stored:
     """Store a batch of conversions in the caller's transaction; a repeat of the same content adds nothing."""
     context: dict[str, int | datetime] = {"advertiser": campaign.advertiser_id, "campaign": campaign.pk, "now": now}
+    met, standings, others = _meet(batch.facts, campaign.advertiser_id, now)
     with connection.cursor() as cursor:
         cursor.execute(STAGE)
         with cursor.copy(COPY) as copy:
             for place, fact in enumerate(batch.facts):
-                copy.write_row((place, *fact))
+                if fact.id in standings:
+                    fact = fact._replace(new_customer=standings[fact.id].is_new)
+                copy.write_row((place, *fact[:-1]))
         cursor.execute(INSERT, context)
         added, conflicts = cursor.rowcount, []
         if added < len(batch.facts):
             cursor.execute("ANALYZE staged_conversion")
             cursor.execute(CONFLICTS, context)
-            conflicts = [refuse(batch.rows[place], CONVERSIONS, CONFLICT) for (place,) in cursor.fetchall()]
+            places = {place for (place,) in cursor.fetchall()}
+            places |= {place for place, fact in enumerate(batch.facts) if fact.id in others}
+            conflicts = [refuse(batch.rows[place], CONVERSIONS, CONFLICT) for place in sorted(places)]
+    if met:
+        who = set(Conversion.objects.filter(pk__in=list(met)).values_list("pk", flat=True))
+        write_meetings(advertiser_id=campaign.advertiser_id, met=met, standings=standings, stored=who, now=now)
     return Stored(added, len(batch.facts) - added - len(conflicts), [*batch.refused, *conflicts])
+
+
+def _meet(facts: Sequence[OrderFact], advertiser_id: int, now: datetime) -> tuple[Met, dict[UUID, Standing], set[UUID]]:
+    """Join the customers of new rows with their visitors; return also which rows repeat an order with another customer.
+
+    A file without customers costs nothing here.
+    """
+    told = {fact.id: fact for fact in facts if fact.identity}
+    if not told:
+        return {}, {}, set()
+    own = Conversion.objects.filter(advertiser=advertiser_id, order_ref__in={fact.order_ref for fact in told.values()})
+    there = {(goal, order_ref): id_ for id_, goal, order_ref in own.values_list("pk", "goal", "order_ref")}
+    customers = [
+        Customer(fact.id, fact.goal, fact.occurred_at, fact.identity, fact.visitor, told_new=fact.new_customer)
+        for fact in told.values()
+        if (fact.goal, fact.order_ref) not in there
+    ]
+    met = meet_customers(advertiser_id=advertiser_id, customers=customers, now=now)
+    repeats = {id_: told[id_].identity for id_ in there.values() if id_ in told}
+    others = told_of_others(advertiser_id=advertiser_id, told=repeats) if repeats else set()
+    return met, decide_standings(advertiser_id=advertiser_id, customers=customers, met=met), others

@@ -1,0 +1,65 @@
+"""Tell a customer what is kept of them, and forget them, in every room."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from apps.claims.models import Claim
+from apps.core.actors import Actor
+from apps.core.errors import NotFound
+from apps.identity.models import Advertiser
+from apps.records.services import record_act
+from apps.tracking.forgetting import CustomerName, Forgotten, customer_facts, find_customer, forget_person
+from apps.tracking.models import Conversion
+
+
+class UnknownCustomer(NotFound):
+    code = "unknown_customer"
+    message = "Nothing is kept of this customer."
+
+
+@transaction.atomic
+def export_customer(*, advertiser: Advertiser, name: CustomerName, actor: Actor, now: datetime) -> dict[str, Any]:
+    """Return everything that is kept of a customer, as plain values, and write down that it was asked for.
+
+    Raises UnnamedCustomer, InvalidEmailHash, UnknownCustomer.
+    """
+    customer = find_customer(advertiser=advertiser, name=name)
+    if not (customer.keys or customer.touches or customer.conversions):
+        raise UnknownCustomer
+    facts = customer_facts(advertiser=advertiser, customer=customer)
+    orders = Conversion.objects.filter(pk__in=customer.conversions).values_list("goal", "order_ref")
+    claims = Claim.objects.for_advertiser(advertiser).filter(order_ref__in=[ref for _, ref in orders])
+    told = [
+        {"order_ref": row.order_ref, "told_at": row.told_at, "text": row.text, "state": row.state}
+        for row in claims.order_by("pk")
+        if (row.goal, row.order_ref) in set(orders)
+    ]
+    _write_down(advertiser, actor, "customer.exported", facts["persons"], now, orders=len(facts["orders"]))
+    return {"advertiser": advertiser.slug, "exported_at": now, **facts, "claims": told}
+
+
+@transaction.atomic
+def erase_customer(*, advertiser: Advertiser, name: CustomerName, actor: Actor, now: datetime) -> Forgotten:
+    """Delete a customer's keys and raw data; books and facts stay and lead to nobody. Again, it does nothing.
+
+    Conversions are not settled anew by it: what was shared stays. Raises UnnamedCustomer, InvalidEmailHash.
+    """
+    customer = find_customer(advertiser=advertiser, name=name)
+    forgotten = forget_person(advertiser=advertiser, customer=customer, now=now)
+    if forgotten:
+        persons = sorted(str(person) for person in customer.persons)
+        _write_down(advertiser, actor, "customer.erased", persons, now, **asdict(forgotten))
+    return forgotten
+
+
+def _write_down(
+    advertiser: Advertiser, actor: Actor, verb: str, persons: list[str], now: datetime, **counts: int
+) -> None:
+    """Write the act down by the random ids of persons; the trail must not keep who it was."""
+    details: dict[str, object] = {"persons": persons, **counts}
+    record_act(advertiser=advertiser, actor=actor, verb=verb, subject="customer", now=now, details=details)

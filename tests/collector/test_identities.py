@@ -1,0 +1,83 @@
+"""`POST /i/<campaign>`: who a visitor is, and the customers that conversions name."""
+
+from __future__ import annotations
+
+import json
+from uuid import uuid4
+
+import pytest
+
+from apps.core.ids import uuid7
+from apps.tracking.models import ClientData, Conversion, IdentityKey, RejectedEvent, Sighting
+from apps.tracking.rules.clicks import sign_click
+from apps.tracking.rules.persons import email_hash
+from apps.tracking.selectors import click_keys
+from tests.cast import NOON, make_touch
+
+PATH = "/i/acme-shop"
+
+
+def tell(host, **fields):
+    return host.post(PATH, body=json.dumps(fields).encode(), headers={"content-type": "application/json"})
+
+
+def token(cast, id_):
+    return sign_click(id_, cast.campaign.pk, click_keys()[0])
+
+
+def test_a_visitor_is_named_by_click_or_by_cookie(host, cast):
+    touch, laptop = make_touch(cast.enrollments.blog), uuid4()
+    first = tell(host, tclid=token(cast, touch.pk), customer_id="4711")
+    second = tell(host, visitor=laptop.hex, customer_id="4711", email_sha256=email_hash("ada@example.org"))
+    assert (first.status, second.status, first.json) == (200, 200, {"ok": True})
+    visitors = set(IdentityKey.objects.filter(kind="VISITOR").values_list("value", flat=True))
+    assert visitors == {touch.visitor, laptop}
+    assert IdentityKey.objects.values("person").distinct().count() == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "code"),
+    [
+        ({"visitor": uuid4().hex}, 422, "missing_field"),
+        ({"customer_id": "4711"}, 422, "missing_field"),
+        ({"customer_id": "4711", "visitor": "ada"}, 422, "invalid_field"),
+        ({"customer_id": "4711", "tclid": "x" * 32}, 422, "forged_click"),
+        ({"email_sha256": "ada@example.org", "visitor": uuid4().hex}, 422, "invalid_email_sha256"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_and_joins_nobody(host, cast, fields, status, code):
+    reply = tell(host, **fields)
+    assert (reply.status, reply.json["code"]) == (status, code)
+    assert not IdentityKey.objects.exists()
+    assert "ada@example.org" not in json.dumps(RejectedEvent.objects.get().payload)
+
+
+def test_a_click_that_is_not_there_yet_is_unknown_and_a_get_is_none(host, cast):
+    reply = tell(host, tclid=token(cast, uuid7(NOON)), customer_id="4711")
+    assert (reply.status, reply.json["code"]) == (404, "unknown_click")
+    assert host.get(PATH, {"customer_id": "4711"}).status == 405
+    assert not IdentityKey.objects.exists()
+
+
+def test_a_signature_is_asked_for_where_the_campaign_asks_for_it(host, cast):
+    cast.campaign.signature_required = True
+    cast.campaign.save()
+    assert tell(host, visitor=uuid4().hex, customer_id="4711").json["code"] == "bad_signature"
+    assert not IdentityKey.objects.exists()
+
+
+def test_a_conversion_keeps_its_customer_as_keys_only(host, cast):
+    fields = {"order_ref": "A-1", "amount": "10.00", "customer_id": "secret-4711", "device_id": "d1"}
+    reply = host.post("/s/acme-shop", body=json.dumps(fields).encode(), headers={"content-type": "application/json"})
+    assert reply.status == 201 and "ignored" not in reply.json
+    assert set(Sighting.objects.values_list("kind", flat=True)) == {"CUSTOMER", "DEVICE"}
+    row = Conversion.objects.values().get()
+    assert "secret-4711" not in str(row) and row["new_customer"] is True
+    assert ClientData.objects.get().payload["customer_id"] == "secret-4711"
+    other = host.post(
+        "/s/acme-shop",
+        body=json.dumps({**fields, "customer_id": "4712"}).encode(),
+        headers={"content-type": "application/json"},
+    )
+    assert (other.status, other.json["code"]) == (409, "order_ref_conflict")
+    assert IdentityKey.objects.count() == 2

@@ -272,9 +272,7 @@ def decision_job(request: HttpRequest, job_id: int) -> HttpResponse:
     }
     for item in items:
         item.order = item.content.get("order_ref") or orders.get(item.content.get("id", ""), "")
-        item.said = ", ".join(
-            f"{name} {value}" for name, value in item.content.items() if name not in ("id", "order_ref", "row")
-        )
+        item.said = said(item.content)
     state = job.content.get("state", "")
     return site.render(
         request,
@@ -292,6 +290,18 @@ def decision_job(request: HttpRequest, job_id: int) -> HttpResponse:
         is_rejectable=job.is_over and state == DecisionState.APPROVED and job.moved > 0,
         is_final=job.is_over and state == DecisionState.REJECTED,
     )
+
+
+def said(content: dict[str, Any]) -> str:
+    """Return a row of a list in words: what is decided, and why."""
+    state = content.get("state")
+    words = [str(DOINGS[state])] if state in DOINGS else [_("Correct")] if "decision" not in content else []
+    for name, value in content.items():
+        if name in ("id", "order_ref", "row", "state") or (name, value) == ("goal", "SALE"):
+            continue
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+        words.append(f"{name} {shown}")
+    return " · ".join(words)
 
 
 def _told_items(job: Job) -> Any:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.commissions.models import Decision
 from apps.identity.models import AdvertiserKey, Scope
 from apps.invoices.models import Invoice
-from apps.records.models import AuditEntry
+from apps.records.models import AuditEntry, Job
 from apps.statements.models import Statement
 from apps.tracking.models import Refund
 from tests.api.conftest import Caller, code_of, make_world
@@ -23,6 +23,7 @@ LISTS = {
     "/partners/": Scope.PARTNERS_READ,
     "/statements/": Scope.FINANCE_READ,
     "/invoices/": Scope.FINANCE_READ,
+    "/jobs/": Scope.CONVERSIONS_DECIDE,
 }
 ROWS = {
     "/conversions/{conversion}/": Scope.CONVERSIONS_READ,
@@ -32,8 +33,13 @@ ROWS = {
     "/statements/{statement}/": Scope.FINANCE_READ,
     "/invoices/{invoice}/": Scope.FINANCE_READ,
     "/invoices/{invoice}/pdf/": Scope.FINANCE_READ,
+    "/jobs/{job}/": Scope.CONVERSIONS_DECIDE,
+    "/jobs/{job}/items/": Scope.CONVERSIONS_DECIDE,
 }
-DECISIONS = ["/conversions/{conversion}/approve/", "/conversions/{conversion}/reject/"]
+DECISIONS = [
+    *("/conversions/{conversion}/approve/", "/conversions/{conversion}/reject/", "/jobs/{job}/cancel/"),
+    *("/jobs/{job}/undo/", "/decisions/"),
+]
 TOLD = ["/conversions/batch/", "/conversions/{conversion}/refund/", "/refunds/"]
 
 
@@ -45,7 +51,14 @@ def addresses():
         "partner": world.campaign.enrollments.get().partner_id,
         "statement": Statement.objects.get(advertiser=world.advertiser).pk,
         "invoice": Invoice.objects.get(advertiser=world.advertiser).pk,
+        "job": make_job(world),
     }
+
+
+def make_job(world) -> int:
+    """Return the job of each world: a list of which nothing is done."""
+    name = {"items": 1, "name": f"{world.advertiser.slug}.csv"}
+    return Job.objects.create(advertiser=world.advertiser, kind="decide_list", key="k", content=name, state="DRAFT").pk
 
 
 def test_every_route_is_in_the_tables():
@@ -58,8 +71,8 @@ def test_every_route_is_in_the_tables():
         for pattern in version.url_patterns
     ]
 
-    beside = {"/refunds/"}  # stands beside the router, as the explaining does
-    assert len(routes) == len(LISTS) + len(ROWS) + len(DECISIONS) + len(set(TOLD) - beside)
+    beside = {"/refunds/", "/decisions/"}  # stand beside the router, as the explaining does
+    assert len(routes) == len(LISTS) + len(ROWS) + len({*DECISIONS, *TOLD} - beside)
 
 
 def test_stranger_sees_nothing(stranger, addresses):

@@ -1,0 +1,276 @@
+"""Decisions at scale: by list or by filter, done by a job that tells its progress and what came of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import django_filters
+from django.db.models import QuerySet
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_view
+from rest_framework import serializers, viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.api.access import actor_of
+from apps.api.idempotency import HEADER, answer_once
+from apps.api.paging import KeysetPagination
+from apps.api.parsing import ExactJSONParser
+from apps.campaigns.models import Campaign
+from apps.commissions.models import DecisionState
+from apps.commissions.selections import Selection
+from apps.core.errors import Invalid
+from apps.core.periods import day_of
+from apps.identity.models import Advertiser, Scope
+from apps.partners.models import Partner
+from apps.pipeline.rules.listed import STATES, InvalidDecision
+from apps.pipeline.services.deciding_jobs import KINDS, ask_by_filter, ask_by_list, cancel_job, undo_job
+from apps.records.models import Job, JobItem, JobItemOutcome
+from apps.tracking.rules.fields import InvalidField, text_of
+
+FILTERS = ("campaign", "partner", "order_ref", "goal", "occurred_from", "occurred_to", "status")
+LOCKED = "LOCKED"
+
+
+class ItemsOrFilter(Invalid):
+    code = "items_or_filter"
+    message = "Send either `items`, or `decision` with a `filter`."
+
+
+class ItemInput(serializers.Serializer):
+    id = serializers.UUIDField(required=False, help_text="The conversion's id; or:")
+    order_ref = serializers.CharField(max_length=120, required=False)
+    goal = serializers.CharField(max_length=40, required=False, help_text="Default: SALE.")
+    decision = serializers.ChoiceField(choices=list(STATES), help_text="`correct` lowers the amount.")
+    reason = serializers.CharField(max_length=20, required=False, help_text="Needed to reject, hold and correct.")
+    note = serializers.CharField(max_length=300, required=False)
+    lines = serializers.ListField(
+        child=serializers.IntegerField(min_value=1), required=False, help_text="Reject these positions only."
+    )
+    skus = serializers.ListField(child=serializers.CharField(), required=False, help_text="The same, by SKU.")
+    amount = serializers.CharField(required=False, help_text="What the order is worth now, net: `80.00`.")
+
+
+class FilterInput(serializers.Serializer):
+    campaign = serializers.CharField(required=False, help_text="Short name.")
+    partner = serializers.CharField(required=False, help_text="Short name: conversions that it has a share in.")
+    order_ref = serializers.CharField(required=False)
+    goal = serializers.CharField(required=False)
+    occurred_from = serializers.DateTimeField(required=False)
+    occurred_to = serializers.DateTimeField(required=False, help_text="Excluded itself.")
+    status = serializers.ChoiceField(choices=[*DecisionState.values, LOCKED], required=False)
+
+
+class DecisionsInput(serializers.Serializer):
+    items = ItemInput(many=True, required=False, help_text="At most 40,000.")
+    decision = serializers.ChoiceField(choices=["approve", "reject", "hold", "release"], required=False)
+    reason = serializers.CharField(max_length=20, required=False)
+    note = serializers.CharField(max_length=300, required=False)
+    filter = FilterInput(required=False)
+    as_of = serializers.DateTimeField(
+        required=False, help_text="What came or changed later is left alone. Default: now."
+    )
+
+
+class JobSerializer(serializers.ModelSerializer):
+    asked = serializers.JSONField(source="content", read_only=True)
+    asked_by = serializers.CharField(source="actor_name", read_only=True)
+    looked_at = serializers.IntegerField(source="done", read_only=True)
+
+    class Meta:
+        model = Job
+        fields = [
+            *("id", "kind", "state", "total", "looked_at", "moved", "refused", "as_of", "asked", "asked_by", "error"),
+            *("started_at", "finished_at"),
+        ]
+
+
+class JobItemSerializer(serializers.ModelSerializer):
+    asked = serializers.JSONField(source="content", read_only=True)
+
+    class Meta:
+        model = JobItem
+        fields = ["number", "outcome", "code", "message", "asked"]
+
+
+class DecisionsView(APIView):
+    scopes = {"post": Scope.CONVERSIONS_DECIDE}
+    parser_classes = [ExactJSONParser]
+
+    @extend_schema(
+        summary="Decide many conversions",
+        description="Scope: `conversions:decide`. Answers at once with a job; workers do it in chunks. Rows are told "
+        "apart: one that is refused stops none of the others. The same list again changes nothing. 422: "
+        "`items_or_filter`, `too_many_items`, `nothing_asked`, `invalid_decision`, `reason_needed`, `moment_to_come`.",
+        parameters=[HEADER],
+        request=DecisionsInput,
+        responses={202: OpenApiResponse(JobSerializer, description="The job; see `/jobs/{id}/`.")},
+        examples=[
+            OpenApiExample(
+                "A list",
+                request_only=True,
+                value={
+                    "items": [
+                        {"order_ref": "A-1001", "decision": "approve"},
+                        {"order_ref": "A-1002", "decision": "reject", "reason": "cancelled"},
+                        {"order_ref": "A-1003", "decision": "reject", "reason": "returned", "lines": [2]},
+                    ]
+                },
+            ),
+            OpenApiExample(
+                "A filter",
+                request_only=True,
+                value={"decision": "approve", "filter": {"status": "PENDING", "occurred_to": "2026-03-01T00:00:00Z"}},
+            ),
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        return answer_once(request, lambda: self._ask(request))
+
+    def _ask(self, request: Request) -> Response:
+        told: Mapping[str, Any] = request.data
+        if ("items" in told) == ("filter" in told):
+            raise ItemsOrFilter
+        call: dict[str, Any] = {
+            "advertiser": request.auth.advertiser,
+            "actor": actor_of(request),
+            "key": request.headers.get("Idempotency-Key") or uuid4().hex,
+            "now": timezone.now(),
+        }
+        call["key"] = f"api:{call['key']}"[:200]
+        if "items" in told:
+            items = told["items"]
+            if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
+                raise InvalidField("`items` is a list of objects.", path="items")
+            asked = ask_by_list(items=[{k: v for k, v in item.items() if k != "row"} for item in items], **call)
+        else:
+            decision = text_of(told, "decision", 10)
+            if not STATES.get(decision):
+                raise InvalidDecision(path="decision")
+            asked = ask_by_filter(
+                selection=read_filter(told["filter"], call["advertiser"], call["now"]),
+                state=STATES[decision],
+                reason=text_of(told, "reason", 20),
+                note=text_of(told, "note", 300),
+                as_of=_moment(told, "as_of") or call["now"],
+                **call,
+            )
+        return Response(JobSerializer(asked.job).data, status=202)
+
+
+def read_filter(told: Any, advertiser: Advertiser, now: datetime) -> Selection:
+    """Return what a filter selects; a name that is not known selects nothing. Raises InvalidField."""
+    if not isinstance(told, Mapping):
+        raise InvalidField("`filter` is an object.", path="filter")
+    for name in told:
+        if name not in FILTERS:
+            raise InvalidField(f"There is no such filter; there are: {', '.join(FILTERS)}.", path=f"filter.{name[:40]}")
+    status, today = text_of(told, "status", 10), day_of(now, advertiser.zone)
+    if status and status not in (*DecisionState.values, LOCKED):
+        raise InvalidField("There is no such status.", path="filter.status")
+    state = DecisionState.APPROVED.value if status == LOCKED else status
+    campaign, partner = text_of(told, "campaign", 80), text_of(told, "partner", 80)
+    campaigns = Campaign.objects.for_advertiser(advertiser).filter(slug=campaign).values_list("pk", flat=True)
+    partners = Partner.objects.filter(slug=partner, partnerships__advertiser=advertiser).values_list("pk", flat=True)
+    return Selection(
+        states=(state,) if state else (),
+        campaign_id=campaigns.first() or 0 if campaign else None,
+        partner_id=partners.first() or 0 if partner else None,
+        order_ref=text_of(told, "order_ref", 120),
+        goal=text_of(told, "goal", 40),
+        since=_moment(told, "occurred_from"),
+        until=_moment(told, "occurred_to"),
+        locks_until=today if status == LOCKED else None,
+        locks_after=today if status == DecisionState.APPROVED else None,
+    )
+
+
+def _moment(told: Mapping[str, Any], name: str) -> datetime | None:
+    text = text_of(told, name, 40)
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise InvalidField(f"`{name}` is an ISO 8601 time with its zone.", path=name)
+    return moment
+
+
+class JobFilter(django_filters.FilterSet):
+    class Meta:
+        model = Job
+        fields = ["kind", "state"]
+
+
+DECIDE = "Scope: `conversions:decide`."
+
+
+@extend_schema_view(
+    list=extend_schema(summary="List jobs of decisions", description=DECIDE),
+    retrieve=extend_schema(summary="Show how far a job is", description=DECIDE),
+)
+class JobViewSet(viewsets.ReadOnlyModelViewSet):
+    scopes = {"*": Scope.CONVERSIONS_DECIDE}
+    serializer_class = JobSerializer
+    queryset = Job.objects.none()
+    filterset_class = JobFilter
+    lookup_value_converter = "int"
+    parser_classes = [ExactJSONParser]
+
+    def get_queryset(self) -> QuerySet[Job]:
+        return Job.objects.for_advertiser(self.request.auth.advertiser).filter(kind__in=KINDS)
+
+    @extend_schema(
+        summary="What came of each row",
+        description=f"{DECIDE} `outcome` narrows to WAITING, DONE, UNCHANGED or REFUSED; of a job by filter only "
+        "refused conversions are kept.",
+        parameters=[],
+        responses=JobItemSerializer(many=True),
+    )
+    @action(detail=True, methods=["get"], filter_backends=[])
+    def items(self, request: Request, pk: int) -> Response:
+        rows = self.get_object().items.all()
+        outcome = request.query_params.get("outcome")
+        if outcome is not None:
+            if outcome not in JobItemOutcome.values:
+                raise InvalidField("There is no such outcome.", path="outcome")
+            rows = rows.filter(outcome=outcome)
+        pages = ItemPages()
+        return pages.get_paginated_response(
+            JobItemSerializer(pages.paginate_queryset(rows, request, self), many=True).data
+        )
+
+    @extend_schema(summary="Stop a job", description=f"{DECIDE} What it decided stays.", request=None)
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def cancel(self, request: Request, pk: int) -> Response:
+        return self._act(request, cancel_job)
+
+    @extend_schema(
+        summary="Undo a job",
+        description=f"{DECIDE} Holds and releases only; 409 `not_undoable` for the others. Answers with the new job.",
+        request=None,
+        responses={200: JobSerializer},
+    )
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def undo(self, request: Request, pk: int) -> Response:
+        return self._act(request, undo_job)
+
+    def _act(self, request: Request, verb: Any) -> Response:
+        found = verb(
+            advertiser=request.auth.advertiser,
+            job_id=self.get_object().pk,
+            actor=actor_of(request),
+            now=timezone.now(),
+        )
+        return Response(JobSerializer(getattr(found, "job", found)).data)
+
+
+class ItemPages(KeysetPagination):
+    ordering = "number"

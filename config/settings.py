@@ -153,6 +153,7 @@ CELERY_TASK_DEFAULT_QUEUE = "settle"
 CELERY_TASK_ROUTES = {
     "apps.pipeline.tasks.settle*": {"queue": "settle"},
     "apps.pipeline.tasks.bill*": {"queue": "billing"},
+    "apps.pipeline.tasks.send*": {"queue": "messages"},
     "apps.pipeline.tasks.keep*": {"queue": "insights"},
 }
 CELERY_TIMEZONE = "UTC"
@@ -164,6 +165,8 @@ CELERY_BEAT_SCHEDULE = {
     "answer-claims": {"task": "apps.pipeline.tasks.settle_answer_claims", "schedule": 3600.0},
     "bill-documents": {"task": "apps.pipeline.tasks.bill_render_documents", "schedule": 120.0},
     "bill-reconcile": {"task": "apps.pipeline.tasks.bill_reconcile_books", "schedule": 3600.0},
+    "send-messages": {"task": "apps.pipeline.tasks.send_messages", "schedule": 30.0},
+    "keep-messages": {"task": "apps.pipeline.tasks.keep_messages", "schedule": 24 * 3600.0},
     "keep-partitions": {"task": "apps.pipeline.tasks.keep_partitions", "schedule": 6 * 3600.0},
     "keep-rejected": {"task": "apps.pipeline.tasks.keep_rejected", "schedule": 3600.0},
 }
@@ -196,6 +199,7 @@ EMAIL_BACKEND = env.str(
     if ENVIRONMENT == "production"
     else "django.core.mail.backends.console.EmailBackend",
 )
+EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=20)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Tributary <no-reply@localhost>")
 
 # --- browser safety -------------------------------------------------------------------------------

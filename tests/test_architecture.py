@@ -29,7 +29,7 @@ OWNERLESS = {
     "partners.TaxProfile",
 }
 # Rows that may stand without an advertiser: calls nobody can be named for, and what concerns them all.
-OWNER_OPTIONAL = {"records.AuditEntry", "records.Job", "tracking.RejectedEvent"}
+OWNER_OPTIONAL = {"outbox.Attempt", "outbox.Outbox", "records.AuditEntry", "records.Job", "tracking.RejectedEvent"}
 WRITES = {
     *("create", "bulk_create", "bulk_update", "update", "update_or_create", "get_or_create", "delete", "save"),
     *("save_model", "delete_model", "save_formset", "save_related", "delete_queryset"),  # what Django's admin offers

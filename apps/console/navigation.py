@@ -52,6 +52,7 @@ def sidebar(request: HttpRequest) -> list[dict]:
                 item(_("Tracking"), "share_location", "tracking", exact=True),
                 item(_("Touches"), "ads_click", "tracking_touchpoint_changelist"),
                 item(_("Refused calls"), "report", "tracking_rejectedevent_changelist"),
+                item(_("Messages"), "outgoing_mail", "outbox_outbox_changelist"),
                 item(_("API keys"), "key", "identity_advertiserkey_changelist"),
             ],
         },

@@ -51,3 +51,4 @@ class Bell:
 settle_bell = Bell("apps.pipeline.tasks.settle_unsettled")
 decide_bell = Bell("apps.pipeline.tasks.settle_decide")
 render_bell = Bell("apps.pipeline.tasks.bill_render_documents")
+message_bell = Bell("apps.pipeline.tasks.send_messages")

@@ -6,6 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from apps.identity.models import Advertiser
+from apps.messages.services import deliver_waiting, forget_messages
 from apps.pipeline.bell import settle_bell
 from apps.pipeline.demo.playing import beat_once
 from apps.pipeline.services.claiming import answer_overdue_claims
@@ -60,6 +61,18 @@ def bill_render_documents() -> int:
 def bill_reconcile_books() -> int:
     """Prove the books of every advertiser; whoever's differ issues and pays nothing until they are right again."""
     return reconcile_all(now=timezone.now())
+
+
+@shared_task
+def send_messages() -> int:
+    """Deliver what waits to leave; rung by each cause, and swept for what failed before."""
+    return deliver_waiting()
+
+
+@shared_task
+def keep_messages() -> int:
+    """Forget messages 90 days after they left."""
+    return forget_messages(now=timezone.now())
 
 
 @shared_task

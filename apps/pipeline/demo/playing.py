@@ -107,8 +107,8 @@ def _decide_month(stage: Stage, month: date) -> None:
 
 def _close_month(stage: Stage, month: date, say: Say) -> None:
     advertiser, now, actor = stage.advertiser, _after(stage, month), _manager()
-    close_month(advertiser=advertiser, month=month, actor=actor, now=now)
-    result = issue_invoices(advertiser=advertiser, actor=actor, now=now)
+    close_month(advertiser=advertiser, month=month, actor=actor, now=now, tells=False)
+    result = issue_invoices(advertiser=advertiser, actor=actor, now=now, tells=False)
     render_missing(advertiser=advertiser, now=now)
     say(f"{month:%B %Y} closed, {len(result.issued)} invoices")
 

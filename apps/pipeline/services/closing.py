@@ -17,6 +17,7 @@ from apps.invoices.selectors import unsettled_statements
 from apps.invoices.services import Settled, render_document, settle_statement
 from apps.pipeline.bell import render_bell
 from apps.pipeline.services.reconciling import prove_books
+from apps.pipeline.services.telling import tell_of_invoice, tell_of_statements
 from apps.records.services import fail_job, mend_job, record_act
 from apps.statements.models import ClosedPeriod, Statement
 from apps.statements.selectors import StatementPreview, preview_statements
@@ -51,17 +52,21 @@ def preview_month(*, advertiser: Advertiser, month: date) -> list[StatementPrevi
     return preview_statements(advertiser=advertiser, before=day_of(period.end, advertiser.zone))
 
 
-def close_month(*, advertiser: Advertiser, month: date, actor: Actor, now: datetime) -> ClosedPeriod:
+def close_month(
+    *, advertiser: Advertiser, month: date, actor: Actor, now: datetime, tells: bool = True
+) -> ClosedPeriod:
     """Issue the month's statements after a proof of the books; asked again, return what the first run did.
+
+    The partners are told, unless `tells` says that it is the past that is lived through.
 
     Raises PeriodNotOver, LaterPeriodClosed, BooksDiffer.
     """
     prove_books(advertiser=advertiser, now=now)
-    return _close_month(advertiser, month, actor, now)
+    return _close_month(advertiser, month, actor, now, tells)
 
 
 @transaction.atomic
-def _close_month(advertiser: Advertiser, month: date, actor: Actor, now: datetime) -> ClosedPeriod:
+def _close_month(advertiser: Advertiser, month: date, actor: Actor, now: datetime, tells: bool) -> ClosedPeriod:
     period = Period.month(month.year, month.month, advertiser.zone)
     lock_statements(advertiser)
     days = (period.first_on, day_of(period.end, advertiser.zone))
@@ -76,11 +81,19 @@ def _close_month(advertiser: Advertiser, month: date, actor: Actor, now: datetim
             now=now,
             details={"statements": closed.statement_count},
         )
+        if tells:
+            issued = Statement.objects.for_advertiser(advertiser).filter(period=days)
+            tell_of_statements(advertiser=advertiser, statements=list(issued.order_by("place")), now=now)
     return closed
 
 
 def issue_invoices(
-    *, advertiser: Advertiser, actor: Actor, now: datetime, progress: Callable[[int, int], None] = lambda _d, _n: None
+    *,
+    advertiser: Advertiser,
+    actor: Actor,
+    now: datetime,
+    progress: Callable[[int, int], None] = lambda _d, _n: None,
+    tells: bool = True,
 ) -> IssueResult:
     """Settle every payable statement that is not, each in its own short transaction; the workers render the PDFs.
 
@@ -95,7 +108,7 @@ def issue_invoices(
         .select_related("advertiser", "partner__tax_profile", "partner__payout_profile")
     )
     for done, statement in enumerate(statements, 1):
-        settled = _settle(statement, actor, now)
+        settled = _settle(statement, actor, now, tells)
         if settled.is_repeat:
             continue
         if settled.blocked:
@@ -146,7 +159,7 @@ def _render(invoice_id: int, now: datetime) -> bool | None:
 
 
 @transaction.atomic
-def _settle(statement: Statement, actor: Actor, now: datetime) -> Settled:
+def _settle(statement: Statement, actor: Actor, now: datetime, tells: bool) -> Settled:
     """Settle one statement and write the act down with it."""
     settled = settle_statement(statement=statement, now=now)
     if settled.blocked is None and not settled.is_repeat:
@@ -159,4 +172,6 @@ def _settle(statement: Statement, actor: Actor, now: datetime) -> Settled:
             now=now,
             details={"payable_minor": statement.payable_minor, "currency": statement.currency},
         )
+        if tells and invoice is not None:
+            tell_of_invoice(invoice=invoice, now=now)
     return settled

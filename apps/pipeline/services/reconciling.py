@@ -14,6 +14,7 @@ from apps.identity.models import Advertiser
 from apps.ledger.models import Reconciliation
 from apps.ledger.reconciling import last_reconciliation, record_reconciliation
 from apps.pipeline.books import Difference, check_books
+from apps.pipeline.services.telling import tell_of_books
 from apps.records.services import record_act
 
 logger = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ def _keep(advertiser: Advertiser, differences: Sequence[Difference], seconds: fl
         now=now,
         details={"differences": len(differences), "reconciliation": kept.pk},
     )
+    tell_of_books(kept=kept, now=now)
     if differences:
         first = differences[0]
         logger.error("%s is parked: %s %s: %s", advertiser.slug, first.invariant, first.subject, first.message)

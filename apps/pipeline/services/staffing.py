@@ -10,6 +10,7 @@ from django.db import transaction
 from apps.core.actors import Actor
 from apps.core.errors import Conflict
 from apps.identity.models import Advertiser, AdvertiserKey, Membership, Role, User
+from apps.pipeline.services.telling import tell_new_member
 from apps.records.services import record_act
 
 
@@ -29,7 +30,7 @@ def add_member(
 ) -> Membership:
     """Make a person of the team, known by e-mail. Raises MemberAlready.
 
-    A person who is new to the house has no password and sets one by the link for forgotten ones.
+    A person who is new to the house has no password and is sent a link that sets one.
     """
     address = email.strip().lower()
     user = User.objects.filter(email=address).first() or User.objects.create_user(address, None, name=name)
@@ -37,6 +38,8 @@ def add_member(
     if not is_new:
         raise MemberAlready(path="email")
     _record(membership, actor, "add_member", now)
+    if not user.has_usable_password():
+        tell_new_member(membership=membership, now=now)
     return membership
 
 

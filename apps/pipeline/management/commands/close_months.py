@@ -44,8 +44,9 @@ class Command(BaseCommand):
                 raise CommandError(f"{month:%Y-%m} has not ended yet", returncode=2)
             approved = approve_matured(advertiser=advertiser, now=now) if options["history"] else 0
             try:
-                closed = close_month(advertiser=advertiser, month=month, actor=SYSTEM, now=now)
-                result = issue_invoices(advertiser=advertiser, actor=SYSTEM, now=now)
+                run = {"advertiser": advertiser, "actor": SYSTEM, "now": now, "tells": not options["history"]}
+                closed = close_month(month=month, **run)
+                result = issue_invoices(**run)
             except Refusal as refusal:
                 raise CommandError(f"{month:%Y-%m}: {refusal.code}: {refusal.message}", returncode=2) from refusal
             rendered = render_missing(advertiser=advertiser, now=now)

@@ -44,6 +44,7 @@ from apps.pipeline.services.deciding_chunks import work_on_decisions
 from apps.pipeline.services.deciding_jobs import ask_by_filter
 from apps.records.models import Job
 from apps.tracking.models import Conversion
+from apps.tracking.persons import person_of
 
 MOST_AT_ONCE = 1_000  # rows ticked on a page; more is a filter's
 TABS = {
@@ -333,6 +334,8 @@ class ConversionAdmin(ReadOnlyAdmin):
             conversion.order_ref,
             conversion=conversion,
             story=story,
+            person=person_of(conversion),
+            may_part=may(request, self.writers),
             decision=decision,
             allowed=allowed,
             badge=state_badge(conversion),

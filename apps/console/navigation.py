@@ -64,6 +64,7 @@ def sidebar(request: HttpRequest) -> list[dict]:
                 item(_("Advertiser"), "store", "identity_advertiser_changelist"),
                 item(_("Legal entities"), "apartment", "identity_legalentity_changelist"),
                 item(_("Partner groups"), "workspaces", "partners_partnergroup_changelist"),
+                item(_("Customer data"), "person_search", "customers", exact=True),
                 item(_("Audit log"), "history", "records_auditentry_changelist"),
             ],
         },

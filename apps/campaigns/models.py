@@ -37,6 +37,15 @@ class CampaignState(models.TextChoices):
     ENDED = "ENDED", _("Ended")
 
 
+class DedupScope(models.TextChoices):
+    """Which conversions of a campaign are duplicates of an earlier one, beyond the same order number."""
+
+    NONE = "", _("Only the same order number")
+    CLICK = "CLICK", _("One conversion per click")
+    CLICK_GOAL = "CLICK_GOAL", _("One conversion per click and goal")
+    CUSTOMER_GOAL = "CUSTOMER_GOAL", _("One conversion per customer and goal in so many days")
+
+
 class CampaignMoveRefused(Conflict):
     code = "campaign_state"
     message = "The campaign cannot move there from its present state."
@@ -83,6 +92,17 @@ class Campaign(models.Model):
     starts_at = models.DateTimeField(_("starts"), db_default=Now())
     ends_at = models.DateTimeField(_("ends"), null=True, blank=True)
     signature_required = models.BooleanField(_("conversions must be signed"), default=False)
+    dedup_scope = models.CharField(
+        _("duplicates"),
+        max_length=13,
+        choices=DedupScope,
+        default=DedupScope.NONE,
+        blank=True,
+        help_text=_("Duplicates are kept, linked to the first and not paid. Holds for what comes in from now on."),
+    )
+    dedup_days = models.PositiveSmallIntegerField(
+        _("days of a customer's duplicates"), default=30, help_text=_("With the scope of customers only.")
+    )
     secret = models.CharField(_("signing secret"), max_length=80, default=new_secret, editable=False)
     previous_secret = models.CharField(_("signing secret before"), max_length=80, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)

@@ -85,7 +85,10 @@ class CampaignAdmin(ConsoleAdmin):
     fieldsets = [
         (None, {"fields": [("name", "short_name"), "state", "description"]}),
         (gettext_lazy("Where customers land"), {"fields": ["landing_url", "hosts"]}),
-        (gettext_lazy("Conversions"), {"fields": ["currencies", "signature_required", ("starts_at", "ends_at")]}),
+        (
+            gettext_lazy("Conversions"),
+            {"fields": ["currencies", "signature_required", ("dedup_scope", "dedup_days"), ("starts_at", "ends_at")]},
+        ),
     ]
     change_form_outer_before_template = "console/campaign_tabs.html"
     empty_title = gettext_lazy("No campaign yet")

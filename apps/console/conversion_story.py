@@ -152,6 +152,12 @@ def conversion_step(conversion: Conversion) -> Step:
     ]
     if conversion.coupons:
         details.append(_("Codes: %s.") % ", ".join(conversion.coupons))
+    if hasattr(conversion, "duplicate"):
+        verdict = conversion.duplicate
+        details.append(
+            _("Not paid: it repeats order %(order)s (%(scope)s).")
+            % {"order": verdict.original.order_ref, "scope": verdict.get_scope_display()}
+        )
     return Step(
         at=conversion.occurred_at,
         title=_("Order %(order)s: %(amount)s")

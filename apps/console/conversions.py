@@ -29,6 +29,7 @@ from apps.console.conversion_story import story_of
 from apps.console.decision_jobs import VERBS
 from apps.console.filters import Filter, campaign_filter, moment_filters, partner_filter, read_day
 from apps.console.forms import PlainForm
+from apps.console.parts import with_changes
 from apps.console.selections import FILTERS
 from apps.console.site import site
 from apps.core.errors import Refusal
@@ -323,6 +324,7 @@ class ConversionAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         conversion = self.row(request, object_id)
         story = story_of(conversion)
+        story.steps = with_changes(story.steps, conversion)
         decision = decision_of(conversion)
         allowed = Decision.NEXT[decision.state] if decision and may(request, self.writers) else set()
         if decision and decision.state == DecisionState.APPROVED:

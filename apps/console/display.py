@@ -32,6 +32,7 @@ TONES = {
     "ENDED": ("idle", "stop_circle"),
     "DRAFT": ("idle", "edit_note"),
     "TEST": ("idle", "science"),
+    "DUPLICATE": ("idle", "content_copy"),
     "NEW": ("idle", "hourglass_top"),
     "PARKED": ("bad", "error"),
 }

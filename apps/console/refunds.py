@@ -38,7 +38,7 @@ class RefundForm(PlainForm):
         ways = [*WAYS, BY_LINES] if lines else WAYS
         text = _("The shop's own number: the same refund told twice counts once.")
         self.fields["refund_ref"] = forms.CharField(label=_("Refund number"), max_length=120, help_text=text)
-        self.fields["way"] = forms.ChoiceField(label=_("What came back"), choices=ways)
+        self.fields["way"] = forms.ChoiceField(label=_("What came back"), choices=[("", _("Choose")), *ways])
         self.fields["amount"] = MinorField(
             currency=conversion.currency, required=False, label=_("Amount in %s, net") % conversion.currency
         )
@@ -56,6 +56,17 @@ class RefundForm(PlainForm):
             field.is_wide = False
             if field.help_text:
                 field.widget.attrs.setdefault("aria-describedby", f"{name}-help")
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse what says two things: an amount beside the whole order would give back more than was meant."""
+        values = super().clean() or self.cleaned_data
+        way = values.get("way")
+        pieces = [f"line_{line.position}" for line in self.lines]
+        if way in {"whole", "lines"} and values.get("amount"):
+            self.add_error("amount", _("Leave it empty, or choose an amount as what came back."))
+        if way in {"whole", "amount"} and any(values.get(name) for name in pieces):
+            self.add_error("way", _("Pieces are given: choose the lines as what came back, or leave them empty."))
+        return values
 
     def told(self) -> dict[str, object]:
         """Return the refund as a shop would tell it."""

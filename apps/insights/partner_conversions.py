@@ -164,6 +164,8 @@ def public_status(row: Commission, line: StatementLine | None, today: date) -> s
     decision = row.conversion.decision
     if row.conversion.is_test:
         return "TEST"
+    if row.payable_reason == "duplicate":
+        return "DUPLICATE"
     if decision.state != DecisionState.APPROVED:
         return decision.state
     if not row.payable:

@@ -34,6 +34,7 @@ class Told(NamedTuple):
     candidates: Sequence[Candidate]
     settings: CampaignSettings
     amendment: tuple[int, dict[str, object]] | None = None
+    is_duplicate: bool = False
 
 
 class Settled(NamedTuple):
@@ -102,7 +103,7 @@ def work_out_stretch(told: Sequence[Told]) -> list[Settled]:
         for one, result, (version, _) in zip(told, decided, policies, strict=True)
     ]
     commissions = [
-        commission_rows(one.conversion, rating, held.version_ids, one.settings.partner_ids)
+        commission_rows(one.conversion, rating, held.version_ids, one.settings.partner_ids, one.is_duplicate)
         for one, rating, held in zip(told, ratings, plans, strict=True)
     ]
     receipts = [
@@ -154,11 +155,16 @@ def share_rows(
 
 
 def commission_rows(
-    conversion: ConversionRow, rating: Rating, version_ids: Mapping[str, int], partner_ids: Mapping[str, int]
+    conversion: ConversionRow,
+    rating: Rating,
+    version_ids: Mapping[str, int],
+    partner_ids: Mapping[str, int],
+    is_duplicate: bool = False,
 ) -> list[CommissionRow]:
-    """Return what each winner earns, in their order; a test pays nobody."""
+    """Return what each winner earns, in their order; a test and a duplicate pay nobody."""
     advertiser_id, conversion_id, campaign_id = conversion.advertiser_id, conversion.id, conversion.campaign_id
-    payable, reason = (False, "test") if conversion.is_test else (True, "")
+    reason = "test" if conversion.is_test else "duplicate" if is_duplicate else ""
+    payable = not reason
     currency, occurred_at = conversion.currency, str(conversion.occurred_at)
     return [
         CommissionRow(

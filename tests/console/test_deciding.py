@@ -10,14 +10,16 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.commissions.models import Decision, Move
+from apps.commissions.models import Commission, Decision, Move
 from apps.commissions.selections import selected
 from apps.console.decision_jobs import TYPED_FROM
 from apps.console.selections import selection_of
 from apps.identity.models import Role
 from apps.ledger.models import Posting
 from apps.pipeline.services.deciding_chunks import work_on_decisions
+from apps.pipeline.services.settling import settle_waiting
 from apps.records.models import Job
+from tests.cast import NOON, make_conversion, make_touch
 from tests.console.scene import make_scene, member, sell, state_of
 
 pytestmark = pytest.mark.django_db
@@ -265,3 +267,26 @@ def test_the_pages_are_for_those_who_decide(acme):
     assert acme.neighbor.get(decide).context["weight"].count == 0
     acme.neighbor.post(reverse("admin:review"), {"id": str(acme.open.pk), "verb": "approve"})
     assert state_of(acme.open) == "PENDING"
+
+
+def test_a_part_is_rejected_on_the_page_of_an_order_and_told_in_its_story(acme):
+    click = make_touch(acme.enrollments.blog, NOON - timedelta(days=1))
+    lines = [{"sku": "TENT", "unit_price_minor": 60_00}, {"sku": "LAMP", "unit_price_minor": 40_00}]
+    sale = make_conversion(acme.campaign, 100_00, NOON, "PARTS", click_ids=[click.pk], lines=lines)
+    settle_waiting(now=NOON)
+    page = reverse("admin:tracking_conversion_change", args=[sale.pk])
+    address = reverse("admin:parts", args=[sale.pk])
+    assert address in acme.owner.get(page).content.decode()
+    assert b"one of the two" in acme.owner.post(address, {"reason": "returned"}).content
+    assert b"can only be lowered" in acme.owner.get(address).content
+    higher = {"amount": "100.01", "reason": "returned"}
+    assert b"A correction lowers an amount" in acme.owner.post(address, higher).content
+    answer = acme.owner.post(address, {"lines": ["2"], "reason": "returned", "note": "broken"})
+    assert answer["Location"] == page
+    told = acme.owner.get(page).content.decode()
+    for text in ("A part rejected: all of line 2", "By Owner.", "broken", "Correction for Blog: -3.20"):
+        assert text.replace("-", "\u2212") in told or text in told, text
+    assert sum(Commission.objects.filter(conversion=sale).values_list("amount_minor", flat=True)) == 4_80
+    assert state_of(sale) == "PENDING"
+    assert acme.neighbor.get(address).status_code == acme.neighbor.post(address, {}).status_code == 404
+    assert member(acme, Role.ANALYST).get(address).status_code == 403

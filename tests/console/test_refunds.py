@@ -65,3 +65,10 @@ def test_only_managers_record_and_a_neighbor_finds_nothing(acme):
     assert analyst.get(address(acme.open)).status_code == 200
     assert analyst.post(address(acme.open), form).status_code == 403
     assert not Refund.objects.exists()
+
+
+def test_a_form_that_says_two_things_is_refused(acme):
+    form = {"refund_ref": "R-1", "way": "whole", "amount": "25.00", "reason": "returned"}
+    assert "Leave it empty" in acme.owner.post(address(acme.open), form).text
+    assert "This field is required" in acme.owner.post(address(acme.open), {**form, "way": ""}).text
+    assert not Refund.objects.exists()

@@ -26,6 +26,7 @@ from apps.api.v1.refunds import REFUND, RefundOfInput, RefundTold, refunded
 from apps.api.v1.telling import (
     BATCH_ANSWER,
     BATCH_EXAMPLE,
+    DUPLICATE,
     LOCKED,
     SALE_EXAMPLE,
     STATUSES,
@@ -67,6 +68,13 @@ class ConversionSerializer(serializers.ModelSerializer):
     discount = AmountField(source="discount_minor")
     test = serializers.BooleanField(source="is_test", read_only=True)
     status = serializers.SerializerMethodField()
+    duplicate_of = serializers.UUIDField(
+        source="duplicate.original_id",
+        read_only=True,
+        default=None,
+        allow_null=True,
+        help_text="The first.",
+    )
     reason = serializers.CharField(source="decision.reason", read_only=True, default=None, allow_null=True)
     decided_at = serializers.DateTimeField(source="decision.decided_at", read_only=True, default=None, allow_null=True)
     decide_by = serializers.DateField(source="decision.decide_by", read_only=True, default=None, allow_null=True)
@@ -79,11 +87,13 @@ class ConversionSerializer(serializers.ModelSerializer):
         fields = [
             *("id", "campaign", "goal", "order_ref", "occurred_at", "recorded_at", "amount", "discount", "currency"),
             *("coupons", "new_customer", "country", "test", "status", "reason", "decided_at", "decide_by"),
-            *("locks_on", "pays_on", "commission"),
+            *("locks_on", "pays_on", "commission", "duplicate_of"),
         ]
 
     @extend_schema_field(serializers.ChoiceField(choices=STATUSES))
     def get_status(self, conversion: Conversion) -> str:
+        if hasattr(conversion, "duplicate"):
+            return DUPLICATE
         return status_of(getattr(conversion, "decision", None), self.context["today"])
 
 
@@ -103,6 +113,9 @@ class ConversionFilter(django_filters.FilterSet):
     status = django_filters.ChoiceFilter(choices=[(name, name) for name in STATUSES], method="filter_status")
 
     def filter_status(self, queryset: QuerySet[Conversion], name: str, status: str) -> QuerySet[Conversion]:
+        queryset = queryset.filter(duplicate__isnull=status != DUPLICATE)
+        if status == DUPLICATE:
+            return queryset
         if status == DecisionState.PENDING:
             return queryset.filter(Q(decision__isnull=True) | Q(decision__state=status))
         if status not in {DecisionState.APPROVED, LOCKED}:
@@ -159,7 +172,7 @@ class ConversionViewSet(viewsets.ReadOnlyModelViewSet):
         total = Subquery(payable.annotate(total=Sum("amount_minor")).values("total"), output_field=BigIntegerField())
         conversions = (
             Conversion.objects.for_advertiser(self.request.auth.advertiser)
-            .select_related("campaign", "decision")
+            .select_related("campaign", "decision", "duplicate")
             .annotate(commission_minor=Case(When(receipt__isnull=False, then=Coalesce(total, 0))))
         )
         if self.action == "list":

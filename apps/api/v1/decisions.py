@@ -63,7 +63,7 @@ class FilterInput(serializers.Serializer):
     goal = serializers.CharField(required=False)
     occurred_from = serializers.DateTimeField(required=False)
     occurred_to = serializers.DateTimeField(required=False, help_text="Excluded itself.")
-    status = serializers.ChoiceField(choices=[*DecisionState.values, LOCKED], required=False)
+    status = serializers.CharField(required=False, help_text=f"One of {', '.join([*DecisionState.values, LOCKED])}.")
 
 
 class DecisionsInput(serializers.Serializer):

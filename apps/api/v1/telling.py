@@ -24,8 +24,8 @@ from apps.tracking.rules.fields import InvalidBody, MissingField, text_of
 from apps.tracking.selectors import terms_of
 from apps.tracking.services import record_rejection
 
-LOCKED = "LOCKED"
-STATUSES = [*DecisionState.values, LOCKED]
+LOCKED, DUPLICATE = "LOCKED", "DUPLICATE"
+STATUSES = [*DecisionState.values, LOCKED, DUPLICATE]
 MOST_ROWS = 1_000
 
 

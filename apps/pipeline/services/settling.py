@@ -13,6 +13,7 @@ from django.db import DataError, IntegrityError, transaction
 from django.db.models import F
 
 from apps.attribution.writing import forget_shares, write_shares
+from apps.commissions.holding import hold_by_rule
 from apps.commissions.models import DecisionState
 from apps.commissions.writing import (
     forget_results,
@@ -27,6 +28,7 @@ from apps.journeys.selectors import gather_candidates
 from apps.pipeline.outcomes import Settled, Told, work_out
 from apps.pipeline.selectors import load_settings
 from apps.pipeline.services.correcting import correct_conversions
+from apps.tracking.duplicates import duplicates_among
 from apps.tracking.facts import (
     ConversionRow,
     amendments_of,
@@ -116,7 +118,7 @@ def _settle_batch(ids: list[str], now: datetime) -> tuple[int, dict[str, str]]:
     if not claimed:
         return 0, {}
     states = lock_decisions([row.id for row in claimed])
-    batch = _work_out([row for row in claimed if states.get(row.id) not in FINAL])
+    batch = _work_out([row for row in claimed if states.get(row.id) not in FINAL], now)
     _write(batch.settled, states, now)
     batch.errors |= correct_conversions([row for row in claimed if row.id not in batch.errors], now)
     note_awaited_clicks([row.id for row in claimed if row.click_ids])
@@ -124,14 +126,15 @@ def _settle_batch(ids: list[str], now: datetime) -> tuple[int, dict[str, str]]:
     return len(batch.settled), batch.errors
 
 
-def _work_out(conversions: Sequence[ConversionRow]) -> Batch:
-    """Gather the journeys, attribute, award: what each conversion comes to. Nothing is written."""
+def _work_out(conversions: Sequence[ConversionRow], now: datetime) -> Batch:
+    """Gather the journeys, attribute, award: what each conversion comes to. Only duplicates are written, once each."""
     batch = Batch()
     ids = [row.id for row in conversions]
     lines, amendments = lines_of(ids), amendments_of(ids)
     settings = load_settings({row.campaign_id for row in conversions})
+    repeated = duplicates_among(conversions, {pk: facts.campaign for pk, facts in settings.items()}, now=now)
     told = [
-        Told(row, lines.get(row.id, ()), journey, settings[row.campaign_id], amendments.get(row.id))
+        Told(row, lines.get(row.id, ()), journey, settings[row.campaign_id], amendments.get(row.id), row.id in repeated)
         for row, journey in zip(conversions, gather_candidates(conversions), strict=True)
     ]
     for row, outcome in zip(conversions, work_out(told), strict=True):
@@ -156,7 +159,9 @@ def _write(settled: Sequence[Settled], decided: Collection[str], now: datetime) 
     share_ids = [share_id for row in changed for share_id in list(islice(ids, len(row.shares)))[: len(row.commissions)]]
     write_commissions([commission for row in changed for commission in row.commissions], share_ids)
     write_receipts([row.receipt for row in changed], settled_at=now)
-    open_decisions([row.decision for row in settled if row.conversion_id not in decided])
+    opened = [row.decision for row in settled if row.conversion_id not in decided]
+    open_decisions(opened)
+    hold_by_rule({row.conversion_id: row.campaign_id for row in opened}, now=now)
 
 
 def _note_failures(errors: Mapping[str, str], now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from apps.tracking.models.changes import Amendment, AwaitedClick, AwaitedSale, Refund, RefundKind, StatedTouch
 from apps.tracking.models.conversions import Conversion, ConversionLine, ConversionQuerySet
+from apps.tracking.models.duplicates import Duplicate, FirstOfScope
 from apps.tracking.models.persons import (
     CustomerStanding,
     IdentityKey,
@@ -27,6 +28,8 @@ __all__ = [
     "ConversionLine",
     "ConversionQuerySet",
     "CustomerStanding",
+    "Duplicate",
+    "FirstOfScope",
     "IdentityKey",
     "IdentityLink",
     "KeyKind",

@@ -1,0 +1,160 @@
+"""Decide on a part of an order: reject lines, lower its amount; and what has changed an order since, for its story."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.commissions.models import Commission, CommissionKind, DecisionState, Reason
+from apps.console import display
+from apps.console.access import MANAGERS, access_of, actor_of, may
+from apps.console.conversion_story import Step
+from apps.console.forms import MinorField, PlainForm
+from apps.console.refunds import what_of
+from apps.console.site import site
+from apps.core.errors import Refusal
+from apps.pipeline.services.deciding_lines import OWN, amount_left, correct_amount, reject_lines
+from apps.records.models import AuditEntry
+from apps.tracking.models import Conversion, ConversionLine, Refund
+
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+NOTE = gettext_lazy("The partner sees the reason, not the note.")
+
+
+class PartForm(PlainForm):
+    """Which lines fall away, or what the order is worth now; one of the two."""
+
+    def __init__(self, conversion: Conversion, lines: list[ConversionLine], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if lines:
+            choices = [
+                (line.position, f"{line.name or line.sku or line.category} · {line.quantity} ×") for line in lines
+            ]
+            self.fields["lines"] = forms.TypedMultipleChoiceField(
+                label=_("Lines to reject"),
+                choices=choices,
+                coerce=int,
+                required=False,
+                widget=forms.CheckboxSelectMultiple,
+            )
+        self.fields["amount"] = MinorField(
+            currency=conversion.currency,
+            required=False,
+            label=_("Or what the order is worth now, in %s") % conversion.currency,
+            help_text=_("Net, in all; it can only be lowered."),
+        )
+        self.fields["reason"] = forms.ChoiceField(
+            label=_("Reason"), choices=[("", _("Choose a reason")), *Reason.choices]
+        )
+        self.fields["note"] = forms.CharField(label=_("Note"), max_length=300, required=False, help_text=NOTE)
+        for name, field in self.fields.items():
+            if name != "lines":
+                field.widget.attrs["class"] = "tb-select" if name == "reason" else "tb-input"
+            field.is_wide = name == "lines"
+            if field.help_text:
+                field.widget.attrs["aria-describedby"] = f"{name}-help"
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if bool(values.get("lines")) == (values.get("amount") is not None) and not self.errors:
+            raise forms.ValidationError(_("Name lines, or an amount: one of the two."))
+        return values
+
+
+@site.page("parts/<uuid:conversion_id>/", "parts")
+def parts(request: HttpRequest, conversion_id: UUID) -> HttpResponse:
+    """Ask which part falls away and why; the order keeps its decision."""
+    conversion = get_object_or_404(Conversion.objects.for_advertiser(access_of(request).advertiser), pk=conversion_id)
+    if not may(request, MANAGERS):
+        raise PermissionDenied
+    decision = getattr(conversion, "decision", None)
+    if decision is None or decision.state == DecisionState.REJECTED:
+        raise Http404
+    back = reverse("admin:tracking_conversion_change", args=[conversion.pk])
+    form = PartForm(conversion, list(conversion.lines.order_by("position")), request.POST or None)
+    if request.method == "POST" and form.is_valid() and _reject(request, conversion, form):
+        return HttpResponseRedirect(back)
+    return site.render(
+        request,
+        "console/parts.html",
+        _("Reject a part of %s") % conversion.order_ref,
+        crumbs=[{"title": conversion.order_ref, "link": back}],
+        form=form,
+        back=back,
+        left=display.money(amount_left(conversion), conversion.currency),
+    )
+
+
+def _reject(request: HttpRequest, conversion: Conversion, form: PartForm) -> bool:
+    """Let the part fall away; show a refusal in the form."""
+    values = form.cleaned_data
+    call: dict[str, Any] = {
+        "advertiser": access_of(request).advertiser,
+        "conversion_id": conversion.pk,
+        "reason": values["reason"],
+        "note": values["note"],
+        "actor": actor_of(request),
+        "now": timezone.now(),
+    }
+    try:
+        if values.get("lines"):
+            result = reject_lines(**call, positions=values["lines"])
+        else:
+            result = correct_amount(**call, amount_minor=values["amount"])
+    except Refusal as refusal:
+        form.refuse(refusal)
+        return False
+    said = _("Done; the commissions follow.") if result.changed else _("That was so already; nothing has changed.")
+    messages.success(request, said)
+    return True
+
+
+def with_changes(steps: list[Step], conversion: Conversion) -> list[Step]:
+    """Return a conversion's story with what changed it since: refunds, parts rejected, amendments, corrections.
+
+    In the order of time; what is still to come stays at the end. Four queries.
+    """
+    refunds = Refund.objects.filter(
+        advertiser=conversion.advertiser_id, goal=conversion.goal, order_ref=conversion.order_ref
+    )
+    reasons = dict(Reason.choices)
+    acts = AuditEntry.objects.filter(
+        advertiser=conversion.advertiser_id,
+        at__gte=conversion.recorded_at,
+        verb__in=["rejected_lines", "corrected_amount"],
+        details__conversion=str(conversion.pk),
+    )
+    by_moment = {act.at: act for act in acts}
+    found = []
+    for refund in refunds:
+        own = refund.refund_ref.startswith(OWN)
+        title = _("A part rejected: %s") if own else _("Refund: %s")
+        act = by_moment.get(refund.recorded_at) if own else None
+        details = [f"{reasons.get(refund.reason, refund.reason)}."]
+        if act is not None:
+            details += [_("By %s.") % act.actor_name, *filter(None, [act.details.get("note", "")])]
+        what = title % what_of(refund, conversion.currency)
+        found.append(Step(refund.recorded_at, what, "content_cut" if own else "undo", "bad", tuple(details)))
+    for amendment in conversion.amendments.order_by("sequence"):
+        text = _("The shop told the order anew (%d)") % amendment.sequence
+        found.append(Step(amendment.recorded_at, text, "edit_note", "info"))
+    corrections = Commission.objects.filter(conversion=conversion).exclude(kind=CommissionKind.SALE)
+    for row in corrections.select_related("partner").order_by("pk"):
+        text = _("Correction for %(partner)s: %(amount)s") % {
+            "partner": row.partner,
+            "amount": display.amount(row.amount_minor, row.currency),
+        }
+        link = reverse("admin:refund", args=[conversion.pk])
+        found.append(Step(row.recorded_at, text, "difference", "warn", (), link))
+    return sorted([*steps, *found], key=lambda step: step.at or END_OF_TIME)

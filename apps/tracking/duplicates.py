@@ -1,0 +1,78 @@
+"""Decide once, under a lock, which conversions are duplicates by their campaign's scope."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from django.db import connection
+
+from apps.campaigns.models import Campaign
+from apps.tracking.facts import ConversionRow
+from apps.tracking.models import Duplicate, FirstOfScope, KeyKind, Sighting
+from apps.tracking.rules.duplicates import First, Sold, judge, keys_of
+
+LOCK = "SELECT pg_advisory_xact_lock(hashtext('tracking.duplicates'), %s)"
+CUSTOMER_KINDS = (KeyKind.CUSTOMER, KeyKind.EMAIL)
+
+
+def duplicates_among(
+    conversions: Sequence[ConversionRow], campaigns: Mapping[int, Campaign], *, now: datetime
+) -> frozenset[str]:
+    """Return the ids of those that are duplicates, deciding on what is not decided yet; tests are no duplicates.
+
+    Campaigns without a scope cost nothing. The caller holds the conversions' work-list rows and a transaction.
+    """
+    scoped = [row for row in conversions if campaigns[row.campaign_id].dedup_scope and not row.is_test]
+    if not scoped:
+        return frozenset()
+    groups: dict[int, list[ConversionRow]] = defaultdict(list)
+    for row in scoped:
+        groups[row.campaign_id].append(row)
+    for campaign_id in sorted(groups):
+        with connection.cursor() as cursor:
+            cursor.execute(LOCK, [campaign_id % 2**31])
+        _judge(groups[campaign_id], campaigns[campaign_id], now)
+    ids = [row.id for row in scoped]
+    return frozenset(str(pk) for pk in Duplicate.objects.filter(pk__in=ids).values_list("pk", flat=True))
+
+
+def _judge(rows: Sequence[ConversionRow], campaign: Campaign, now: datetime) -> None:
+    """Write the verdicts on a campaign's conversions that have none."""
+    ids = [row.id for row in rows]
+    judged = {str(pk) for pk in Duplicate.objects.filter(pk__in=ids).values_list("pk", flat=True)}
+    firsts = FirstOfScope.objects.filter(conversion__in=ids)
+    judged |= {str(pk) for pk in firsts.values_list("conversion_id", flat=True)}
+    fresh = [row for row in rows if row.id not in judged]
+    if not fresh:
+        return
+    customers: dict[str, list[int]] = defaultdict(list)
+    sightings = Sighting.objects.filter(conversion__in=[row.id for row in fresh], kind__in=CUSTOMER_KINDS)
+    for conversion_id, key in sightings.filter(key__isnull=False).values_list("conversion_id", "key_id"):
+        customers[str(conversion_id)].append(key)
+    sold = [
+        Sold(row.id, row.occurred_at, row.goal, tuple(map(str, row.click_ids)), tuple(sorted(customers[row.id])))
+        for row in fresh
+    ]
+    scope = campaign.dedup_scope
+    keys = {key for one in sold for key in keys_of(one, scope)}
+    known: dict[str, list[First]] = defaultdict(list)
+    found = FirstOfScope.objects.filter(campaign=campaign, key__in=keys)
+    for key, conversion_id, at in found.values_list("key", "conversion_id", "occurred_at"):
+        known[key].append(First(str(conversion_id), at))
+    verdicts = judge(sold, scope, campaign.dedup_days, known)
+    times = {row.id: row.occurred_at for row in fresh}
+    FirstOfScope.objects.bulk_create(
+        FirstOfScope(
+            advertiser_id=campaign.advertiser_id, campaign=campaign, conversion_id=id_, key=key, occurred_at=times[id_]
+        )
+        for id_, own in verdicts.firsts.items()
+        for key in own
+    )
+    Duplicate.objects.bulk_create(
+        Duplicate(
+            advertiser_id=campaign.advertiser_id, conversion_id=id_, original_id=original, scope=scope, recorded_at=now
+        )
+        for id_, original in verdicts.duplicates.items()
+    )

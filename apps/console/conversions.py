@@ -59,6 +59,10 @@ TABS = {
 MOST_COUNTED = 10_000
 
 
+# Found by the campaign's scope, or rejected as such by somebody.
+DUPLICATES = Q(duplicate__isnull=False) | Q(decision__state=DecisionState.REJECTED, decision__reason=Reason.DUPLICATE)
+
+
 def by_state(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
     """Apply a tab, or one of the lists that the dashboard links to."""
     advertiser = access_of(request).advertiser
@@ -68,7 +72,7 @@ def by_state(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
         "hold": Q(decision__state=DecisionState.ON_HOLD),
         "approved": Q(decision__state=DecisionState.APPROVED),
         "rejected": Q(decision__state=DecisionState.REJECTED),
-        "duplicates": Q(decision__state=DecisionState.REJECTED, decision__reason=Reason.DUPLICATE),
+        "duplicates": DUPLICATES,
         "late": Q(decision__state__in=awaited, decision__decide_by__lte=day_of(timezone.now(), advertiser.zone)),
         "parked": Q(unsettled__parked_at__isnull=False),
         "unsettled": Q(unsettled__isnull=False),
@@ -126,7 +130,7 @@ class ConversionAdmin(ReadOnlyAdmin):
     empty_icon = "receipt_long"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        return super().get_queryset(request).select_related("campaign", "decision", "unsettled")
+        return super().get_queryset(request).select_related("campaign", "decision", "unsettled", "duplicate")
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
         term = search_term.strip()
@@ -374,7 +378,9 @@ def tab_counts(advertiser: Advertiser) -> dict[str, str]:
         "hold": decisions.filter(state=DecisionState.ON_HOLD),
         "approved": decisions.filter(state=DecisionState.APPROVED),
         "rejected": decisions.filter(state=DecisionState.REJECTED),
-        "duplicates": decisions.filter(state=DecisionState.REJECTED, reason=Reason.DUPLICATE),
+        "duplicates": decisions.filter(
+            Q(conversion__duplicate__isnull=False) | Q(state=DecisionState.REJECTED, reason=Reason.DUPLICATE)
+        ),
     }
     parts = [
         rows.annotate(tab=Value(name)).values_list("tab", flat=True)[: MOST_COUNTED + 1]
@@ -397,6 +403,8 @@ def state_badge(conversion: Conversion) -> str:
     """Show what people call the state of a conversion: a fact has none, its decision has."""
     if conversion.is_test:
         return display.badge("TEST", _("Test"))
+    if hasattr(conversion, "duplicate"):
+        return display.badge("DUPLICATE", _("Duplicate"))
     decision = decision_of(conversion)
     if decision is None:
         unsettled = getattr(conversion, "unsettled", None)

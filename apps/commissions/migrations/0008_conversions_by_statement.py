@@ -7,37 +7,96 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('commissions', '0007_moves'),
-        ('tracking', '0005_refund_currency'),
+        ("commissions", "0007_moves"),
+        ("tracking", "0005_refund_currency"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='decision',
-            name='conversion',
-            field=models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='decision', serialize=False, to='tracking.conversion'),
+            model_name="decision",
+            name="conversion",
+            field=models.OneToOneField(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                primary_key=True,
+                related_name="decision",
+                serialize=False,
+                to="tracking.conversion",
+            ),
         ),
         migrations.AlterField(
-            model_name='receipt',
-            name='conversion',
-            field=models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='receipt', serialize=False, to='tracking.conversion'),
+            model_name="receipt",
+            name="conversion",
+            field=models.OneToOneField(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                primary_key=True,
+                related_name="receipt",
+                serialize=False,
+                to="tracking.conversion",
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='decision',
-            trigger=pgtrigger.compiler.Trigger(name='is_of_a_conversion', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n            IF EXISTS (\n                SELECT 1 FROM new_rows n LEFT JOIN LATERAL (\n                    SELECT advertiser_id FROM tracking_conversion WHERE id = n.conversion_id OFFSET 0\n                ) c ON true\n                WHERE c.advertiser_id IS DISTINCT FROM n.advertiser_id\n            ) THEN\n                RAISE EXCEPTION 'a decision and a receipt are of a conversion of their advertiser'\n                    USING ERRCODE = 'foreign_key_violation';\n            END IF;\n            RETURN NULL;\n        ", hash='fc7194a4d176eb4d965566ab4486ffa6bcd60357', level='STATEMENT', operation='INSERT', pgid='pgtrigger_is_of_a_conversion_20a80', referencing='REFERENCING NEW TABLE AS new_rows ', table='commissions_decision', when='AFTER')),
+            model_name="decision",
+            trigger=pgtrigger.compiler.Trigger(
+                name="is_of_a_conversion",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="\n            IF EXISTS (\n                SELECT 1 FROM new_rows n LEFT JOIN LATERAL (\n                    SELECT advertiser_id FROM tracking_conversion WHERE id = n.conversion_id OFFSET 0\n                ) c ON true\n                WHERE c.advertiser_id IS DISTINCT FROM n.advertiser_id\n            ) THEN\n                RAISE EXCEPTION 'a decision and a receipt are of a conversion of their advertiser'\n                    USING ERRCODE = 'foreign_key_violation';\n            END IF;\n            RETURN NULL;\n        ",
+                    hash="fc7194a4d176eb4d965566ab4486ffa6bcd60357",
+                    level="STATEMENT",
+                    operation="INSERT",
+                    pgid="pgtrigger_is_of_a_conversion_20a80",
+                    referencing="REFERENCING NEW TABLE AS new_rows ",
+                    table="commissions_decision",
+                    when="AFTER",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='decision',
-            trigger=pgtrigger.compiler.Trigger(name='stays_with_its_conversion', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.conversion_id IS DISTINCT FROM NEW.conversion_id)', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='58625518edc3cabbf339a0d674d60cbb0ce436f2', operation='UPDATE', pgid='pgtrigger_stays_with_its_conversion_d1194', table='commissions_decision', when='BEFORE')),
+            model_name="decision",
+            trigger=pgtrigger.compiler.Trigger(
+                name="stays_with_its_conversion",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition="WHEN (OLD.conversion_id IS DISTINCT FROM NEW.conversion_id)",
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;",
+                    hash="58625518edc3cabbf339a0d674d60cbb0ce436f2",
+                    operation="UPDATE",
+                    pgid="pgtrigger_stays_with_its_conversion_d1194",
+                    table="commissions_decision",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='receipt',
-            trigger=pgtrigger.compiler.Trigger(name='is_of_a_conversion', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n            IF EXISTS (\n                SELECT 1 FROM new_rows n LEFT JOIN LATERAL (\n                    SELECT advertiser_id FROM tracking_conversion WHERE id = n.conversion_id OFFSET 0\n                ) c ON true\n                WHERE c.advertiser_id IS DISTINCT FROM n.advertiser_id\n            ) THEN\n                RAISE EXCEPTION 'a decision and a receipt are of a conversion of their advertiser'\n                    USING ERRCODE = 'foreign_key_violation';\n            END IF;\n            RETURN NULL;\n        ", hash='42455663cf3552f3a6f0c5994c8235ea9b170e7b', level='STATEMENT', operation='INSERT', pgid='pgtrigger_is_of_a_conversion_40818', referencing='REFERENCING NEW TABLE AS new_rows ', table='commissions_receipt', when='AFTER')),
+            model_name="receipt",
+            trigger=pgtrigger.compiler.Trigger(
+                name="is_of_a_conversion",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="\n            IF EXISTS (\n                SELECT 1 FROM new_rows n LEFT JOIN LATERAL (\n                    SELECT advertiser_id FROM tracking_conversion WHERE id = n.conversion_id OFFSET 0\n                ) c ON true\n                WHERE c.advertiser_id IS DISTINCT FROM n.advertiser_id\n            ) THEN\n                RAISE EXCEPTION 'a decision and a receipt are of a conversion of their advertiser'\n                    USING ERRCODE = 'foreign_key_violation';\n            END IF;\n            RETURN NULL;\n        ",
+                    hash="42455663cf3552f3a6f0c5994c8235ea9b170e7b",
+                    level="STATEMENT",
+                    operation="INSERT",
+                    pgid="pgtrigger_is_of_a_conversion_40818",
+                    referencing="REFERENCING NEW TABLE AS new_rows ",
+                    table="commissions_receipt",
+                    when="AFTER",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='receipt',
-            trigger=pgtrigger.compiler.Trigger(name='stays_with_its_conversion', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.conversion_id IS DISTINCT FROM NEW.conversion_id)', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='7576818dfcf76b512dbb516061cd153654eff7ec', operation='UPDATE', pgid='pgtrigger_stays_with_its_conversion_8b98e', table='commissions_receipt', when='BEFORE')),
+            model_name="receipt",
+            trigger=pgtrigger.compiler.Trigger(
+                name="stays_with_its_conversion",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition="WHEN (OLD.conversion_id IS DISTINCT FROM NEW.conversion_id)",
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;",
+                    hash="7576818dfcf76b512dbb516061cd153654eff7ec",
+                    operation="UPDATE",
+                    pgid="pgtrigger_stays_with_its_conversion_8b98e",
+                    table="commissions_receipt",
+                    when="BEFORE",
+                ),
+            ),
         ),
     ]

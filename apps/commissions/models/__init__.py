@@ -11,6 +11,7 @@ from apps.commissions.models.decisions import (
     is_locked,
 )
 from apps.commissions.models.earnings import Commission, CommissionKind, Receipt
+from apps.commissions.models.holds import HoldPolicy, PartnerReview
 from apps.commissions.models.plans import CommissionPlan, CommissionRule, PlanAssignment, PlanVersion
 
 __all__ = [
@@ -22,8 +23,10 @@ __all__ = [
     "Decision",
     "DecisionQuerySet",
     "DecisionState",
+    "HoldPolicy",
     "HoldReason",
     "Move",
+    "PartnerReview",
     "PlanAssignment",
     "PlanVersion",
     "Reason",

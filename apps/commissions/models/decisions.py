@@ -106,7 +106,11 @@ class Decision(models.Model):
                 fields=["advertiser", "decide_by"],
                 condition=models.Q(state__in=["PENDING", "ON_HOLD"]),
                 name="decisions_awaited",
-            )
+            ),
+            # Few are rejected, so that their tab asks no history; approvals are many and found at once.
+            models.Index(
+                fields=["advertiser", "reason"], condition=models.Q(state="REJECTED"), name="decisions_rejected"
+            ),
         ]
         constraints = [
             models.CheckConstraint(

@@ -1,0 +1,141 @@
+"""Put new conversions on hold where a rule says so, in the transaction that settles them first."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from apps.campaigns.models import Campaign
+from apps.commissions.models import DecisionState, HoldPolicy, PartnerReview
+from apps.commissions.moving import Wish, move_decisions
+from apps.commissions.rules.holding import HoldRules, Sold, hold_reason
+from apps.core.actors import Actor
+from apps.core.reading import array_of, read_rows
+from apps.identity.models import Advertiser
+from apps.partners.models import Partner
+from apps.records.services import record_act
+
+BY = "Hold rule"
+FACTS = """
+SELECT c.id, c.campaign_id, c.recorded_at, c.source, c.amount_minor,
+    EXTRACT(EPOCH FROM c.occurred_at - (
+        SELECT max(t.occurred_at) FROM attribution_share s JOIN tracking_touchpoint t ON t.id = s.touch_id
+        WHERE s.conversion_id = c.id
+    ))::float8,
+    EXISTS (
+        SELECT 1 FROM attribution_share s JOIN commissions_partnerreview r
+            ON r.partner_id = s.partner_id AND r.advertiser_id = c.advertiser_id
+        WHERE s.conversion_id = c.id AND r.since <= c.recorded_at AND (r.until IS NULL OR r.until > c.recorded_at)
+    ),
+    EXISTS (
+        SELECT 1 FROM campaigns_coupon k
+        WHERE k.campaign_id = c.campaign_id AND k.partner_id IS NOT NULL
+          AND upper(k.code) IN (SELECT upper(told) FROM unnest(c.coupons) AS told)
+          AND NOT EXISTS (
+              SELECT 1 FROM attribution_share s
+              WHERE s.conversion_id = c.id AND s.partner_id = k.partner_id AND s.touch_id IS NOT NULL
+          )
+    ),
+    EXISTS (
+        SELECT 1 FROM attribution_share s
+        WHERE s.conversion_id = c.id AND s.partner_id IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM commissions_commission m JOIN commissions_decision d ON d.conversion_id = m.conversion_id
+            WHERE m.partner_id = s.partner_id AND m.advertiser_id = c.advertiser_id AND d.state = 'APPROVED'
+        )
+    )
+FROM tracking_conversion c WHERE c.id = ANY(%s::uuid[]) AND NOT c.is_test AND c.source <> 'history' ORDER BY c.id
+"""
+
+
+def hold_by_rule(campaigns: dict[str, int], *, now: datetime) -> int:
+    """Put those of newly opened decisions on hold that a rule of their campaign names; return how many.
+
+    `campaigns` are the conversions' campaigns by conversion id. One query where no campaign has hold rules.
+    """
+    policies: dict[int, list[HoldPolicy]] = defaultdict(list)
+    for policy in HoldPolicy.objects.filter(campaign__in=set(campaigns.values())).order_by("-starts_at"):
+        policies[policy.campaign_id].append(policy)
+    asked = [id_ for id_, campaign in campaigns.items() if campaign in policies]
+    if not asked:
+        return 0
+    wishes = []
+    for id_, campaign_id, recorded_at, door, amount, after, reviewed, unowned, first in read_rows(
+        FACTS, [array_of(asked)]
+    ):
+        rules = rules_at(policies[campaign_id], recorded_at)
+        sold = Sold(after, reviewed, unowned, door, amount, first)
+        if rules is not None and (reason := hold_reason(rules, sold)):
+            wishes.append(Wish(str(id_), DecisionState.ON_HOLD, reason))
+    if wishes:
+        move_decisions(wishes, state=DecisionState.ON_HOLD, by=BY, at=now, job_id=None)
+    return len(wishes)
+
+
+def rules_at(policies: Sequence[HoldPolicy], at: datetime) -> HoldRules | None:
+    """Return the rules that hold at a moment, of policies with the latest start first."""
+    found = next((policy for policy in policies if policy.starts_at <= at), None)
+    if found is None:
+        return None
+    return HoldRules(
+        found.under_review,
+        found.too_fast_seconds,
+        found.unowned_code,
+        found.untrusted_door,
+        found.first_sale_above_minor,
+    )
+
+
+@transaction.atomic
+def set_hold_rules(
+    *, advertiser: Advertiser, campaign: Campaign, rules: HoldRules, actor: Actor, now: datetime
+) -> HoldPolicy:
+    """Let new hold rules hold from now on; conversions that are worked out already keep their state."""
+    policy = HoldPolicy.objects.create(
+        advertiser=advertiser,
+        campaign=campaign,
+        starts_at=now,
+        under_review=rules.under_review,
+        too_fast_seconds=rules.too_fast_seconds,
+        unowned_code=rules.unowned_code,
+        untrusted_door=rules.untrusted_door,
+        first_sale_above_minor=rules.first_sale_above,
+    )
+    record_act(
+        advertiser=advertiser,
+        actor=actor,
+        verb="set_hold_rules",
+        subject=f"campaign {campaign.slug}"[:120],
+        now=now,
+        details={
+            "under_review": rules.under_review,
+            "too_fast_seconds": rules.too_fast_seconds,
+            "unowned_code": rules.unowned_code,
+            "untrusted_door": rules.untrusted_door,
+            "first_sale_above_minor": rules.first_sale_above,
+        },
+    )
+    return policy
+
+
+@transaction.atomic
+def review_partner(*, advertiser: Advertiser, partner: Partner, reason: str, actor: Actor, now: datetime) -> None:
+    """Put a partner under review, or end its review where no reason is given; twice is as once."""
+    open_ones = PartnerReview.objects.select_for_update().filter(advertiser=advertiser, partner=partner, until=None)
+    is_open = open_ones.exists()
+    if bool(reason) == is_open:
+        return
+    if is_open:
+        open_ones.update(until=now)
+    else:
+        PartnerReview.objects.create(advertiser=advertiser, partner=partner, reason=reason[:300], since=now)
+    record_act(
+        advertiser=advertiser,
+        actor=actor,
+        verb="partner_review_ended" if is_open else "partner_under_review",
+        subject=f"partner {partner.slug}"[:120],
+        now=now,
+        details={"reason": reason[:300]},
+    )

@@ -1,0 +1,50 @@
+"""Which rule puts a new conversion on hold, if any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+UNTRUSTED_DOORS = frozenset({"pixel", "tag", "token"})
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRules:
+    """What a campaign holds back; None and False ask nothing. `first_sale_above` is in minor units."""
+
+    under_review: bool = True
+    too_fast_seconds: int | None = None
+    unowned_code: bool = False
+    untrusted_door: bool = False
+    first_sale_above: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """What the rules ask of a conversion, as it was when it was first worked out.
+
+    `seconds_after_touch` is since the last counted touch, None where there is none; `amount` in minor units.
+    """
+
+    seconds_after_touch: float | None
+    has_partner_under_review: bool
+    has_unowned_code: bool
+    door: str
+    amount: int
+    is_first_of_a_partner: bool
+
+
+def hold_reason(rules: HoldRules, sold: Sold) -> str | None:
+    """Return the code of the first rule that holds a conversion back, in this order; None lets it pass.
+
+    under review → too fast (fewer seconds than the floor) → unowned code → untrusted door → large first sale (more
+    than the limit).
+    """
+    after, floor, limit = sold.seconds_after_touch, rules.too_fast_seconds, rules.first_sale_above
+    found = {
+        "under_review": rules.under_review and sold.has_partner_under_review,
+        "too_fast": floor is not None and after is not None and after < floor,
+        "unowned_code": rules.unowned_code and sold.has_unowned_code,
+        "untrusted_door": rules.untrusted_door and sold.door in UNTRUSTED_DOORS,
+        "large_first_sale": limit is not None and sold.is_first_of_a_partner and sold.amount > limit,
+    }
+    return next((code for code, holds in found.items() if holds), None)

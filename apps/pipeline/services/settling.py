@@ -13,6 +13,7 @@ from django.db import DataError, IntegrityError, transaction
 from django.db.models import F
 
 from apps.attribution.writing import forget_shares, write_shares
+from apps.commissions.holding import hold_by_rule
 from apps.commissions.models import DecisionState
 from apps.commissions.writing import (
     forget_results,
@@ -160,6 +161,7 @@ def _write(settled: Sequence[Settled], decided: Collection[str], now: datetime) 
     write_receipts([row.receipt for row in changed], settled_at=now)
     opened = [row.decision for row in settled if row.conversion_id not in decided]
     open_decisions(opened)
+    hold_by_rule({row.conversion_id: row.campaign_id for row in opened}, now=now)
 
 
 def _note_failures(errors: Mapping[str, str], now: datetime) -> None:

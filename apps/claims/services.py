@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from apps.campaigns.models import Campaign
-from apps.claims.models import AWAITED, AtEnd, Claim, ClaimReason, ClaimState, ClaimTerms
+from apps.claims.models import AWAITED, AtEnd, Claim, ClaimState, ClaimTerms
 from apps.claims.rules import ClaimFact
 from apps.claims.selectors import terms_of
 from apps.core.actors import Actor
@@ -33,11 +33,6 @@ class ClaimClosed(Conflict):
 class ClaimOpenAlready(Conflict):
     code = "claim_open_already"
     message = "You have an open claim for this order already, with other content: withdraw it first."
-
-
-class ClaimReasonNeeded(Invalid):
-    code = "reason_needed"
-    message = "Declining needs one of the coded reasons."
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +123,6 @@ def withdraw_claim(*, partner: Partner, claim_id: int, actor: Actor, now: dateti
     """Take a claim back. Raises ClaimNotFound, ClaimClosed."""
     claim = lock_claim(claim_id=claim_id, partner=partner)
     return move_claim(claim, ClaimState.WITHDRAWN, actor=actor, now=now)
-
-
-@transaction.atomic
-def decline_claim(
-    *, advertiser: Advertiser, claim_id: int, reason: str, actor: Actor, now: datetime, note: str = ""
-) -> Claim:
-    """Answer a claim with a reasoned no. Raises ClaimNotFound, ClaimClosed, ClaimReasonNeeded."""
-    if reason not in ClaimReason.values:
-        raise ClaimReasonNeeded(path="reason")
-    claim = lock_claim(claim_id=claim_id, advertiser=advertiser)
-    return move_claim(claim, ClaimState.DECLINED, actor=actor, now=now, reason=reason, note=note)
 
 
 @transaction.atomic

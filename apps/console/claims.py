@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from apps.claims.models import AWAITED, AtEnd, Claim, ClaimReason, ClaimState
 from apps.claims.selectors import Standing, counts_by_state, standing_of, terms_of
-from apps.claims.services import decline_claim, set_claim_terms
+from apps.claims.services import set_claim_terms
 from apps.console import display
 from apps.console.access import MANAGERS, access_of, actor_of, may
 from apps.console.base import ReadOnlyAdmin
@@ -25,7 +25,7 @@ from apps.console.forms import PlainForm
 from apps.console.site import site
 from apps.core.errors import Refusal
 from apps.core.periods import day_of
-from apps.pipeline.services.claiming import accept_claim
+from apps.pipeline.services.claiming import accept_claim, decline_claim
 from apps.tracking.models import Touchpoint
 
 TABS = {

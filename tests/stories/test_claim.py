@@ -15,13 +15,13 @@ from apps.claims.services import (
     ClaimClosed,
     ClaimNotFound,
     ClaimOpenAlready,
-    decline_claim,
     report_claim,
     set_claim_terms,
     withdraw_claim,
 )
 from apps.commissions.models import Commission, Decision
 from apps.core.actors import SYSTEM
+from apps.messages.services import deliver_waiting
 from apps.pipeline.books import check_books
 from apps.pipeline.services.claiming import (
     ClaimAmountNeeded,
@@ -30,11 +30,21 @@ from apps.pipeline.services.claiming import (
     ConversionApproved,
     accept_claim,
     answer_overdue_claims,
+    decline_claim,
 )
 from apps.pipeline.services.deciding import approve_conversions, reject_conversions
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.models import Amendment, Conversion, StatedTouch, Touchpoint, Unsettled
-from tests.cast import NOON, START, make_advertiser, make_cast, make_conversion, make_policy, make_touch
+from tests.cast import (
+    NOON,
+    START,
+    make_advertiser,
+    make_cast,
+    make_conversion,
+    make_partner_user,
+    make_policy,
+    make_touch,
+)
 
 pytestmark = pytest.mark.django_db
 SOLD = datetime(2026, 2, 3, 18, 30, tzinfo=UTC)
@@ -287,3 +297,20 @@ def test_without_its_guard_a_claim_would_change(acme, guard):
 
     claim.refresh_from_db()
     assert (claim.state, claim.amount_minor) != ("WITHDRAWN", 100_00)
+
+
+def test_the_partner_s_people_hear_of_the_answer_once_and_in_their_language(acme, mailoutbox):
+    person = make_partner_user(acme.partners.blog)
+    type(person).objects.filter(pk=person.pk).update(language="de")
+    accept(acme, claim_of(acme))
+    other = claim_of(acme, order_ref="A-2")
+    decline_claim(advertiser=acme.advertiser, claim_id=other.pk, reason="not_found", actor=SYSTEM, now=NOON)
+
+    assert deliver_waiting(clock=lambda: NOON) == 2
+
+    assert [mail.subject for mail in mailoutbox] == [
+        "Ihre Reklamation zur Bestellung A-1 ist beantwortet",
+        "Ihre Reklamation zur Bestellung A-2 ist beantwortet",
+    ]
+    assert [mail.to for mail in mailoutbox] == [[person.email]] * 2
+    assert "anerkannt" in mailoutbox[0].body and f"/claims/{other.pk}/" in mailoutbox[1].body

@@ -7,15 +7,16 @@ from datetime import datetime
 from django.db import transaction
 
 from apps.campaigns.models import Enrollment, EnrollmentState
-from apps.claims.models import AtEnd, Claim, ClaimKind, ClaimState
+from apps.claims.models import AtEnd, Claim, ClaimKind, ClaimReason, ClaimState
 from apps.claims.selectors import Standing, standing_of, terms_of
 from apps.claims.services import ClaimClosed, lock_claim, move_claim
 from apps.commissions.models import DecisionState
 from apps.core.actors import SYSTEM, Actor
-from apps.core.errors import Conflict
+from apps.core.errors import Conflict, Invalid
 from apps.core.periods import day_of
 from apps.identity.models import Advertiser
 from apps.pipeline.services.settling import settle_conversions
+from apps.pipeline.services.telling import tell_of_claim
 from apps.tracking.changing import amend_amount, lock_sale, repeat_conversion, state_touch
 from apps.tracking.facts import amendments_of
 from apps.tracking.models import Conversion, Touchpoint, Unsettled
@@ -47,6 +48,11 @@ class ClaimAmountNeeded(Conflict):
 class ClaimOfTest(Conflict):
     code = "claim_of_test"
     message = "The order was a test: it pays nobody."
+
+
+class ClaimReasonNeeded(Invalid):
+    code = "reason_needed"
+    message = "Declining needs one of the coded reasons."
 
 
 class ClaimWithoutEffect(Conflict):
@@ -84,7 +90,9 @@ def accept_claim(*, advertiser: Advertiser, claim_id: int, actor: Actor, now: da
         if standing.decision is not None and standing.decision.state == DecisionState.REJECTED:
             raise ClaimChangesNothing("The order was told again after a claim, and rejected again: that is final.")
     _give(claim, conversion, standing, changed=changed, now=now)
-    return move_claim(claim, ClaimState.ACCEPTED, actor=actor, now=now, note=note, conversion_id=conversion.pk)
+    move_claim(claim, ClaimState.ACCEPTED, actor=actor, now=now, note=note, conversion_id=conversion.pk)
+    tell_of_claim(claim=claim, now=now)
+    return claim
 
 
 def _give(claim: Claim, conversion: Conversion, standing: Standing, *, changed: bool, now: datetime) -> None:
@@ -165,6 +173,19 @@ def _standing_again(claim: Claim, conversion: Conversion) -> Standing:
         return standing_of(claim)
     finally:
         claim.order_ref = told
+
+
+@transaction.atomic
+def decline_claim(
+    *, advertiser: Advertiser, claim_id: int, reason: str, actor: Actor, now: datetime, note: str = ""
+) -> Claim:
+    """Answer a claim with a reasoned no. Raises ClaimNotFound, ClaimClosed, ClaimReasonNeeded."""
+    if reason not in ClaimReason.values:
+        raise ClaimReasonNeeded(path="reason")
+    claim = lock_claim(claim_id=claim_id, advertiser=advertiser)
+    move_claim(claim, ClaimState.DECLINED, actor=actor, now=now, reason=reason, note=note)
+    tell_of_claim(claim=claim, now=now)
+    return claim
 
 
 @transaction.atomic

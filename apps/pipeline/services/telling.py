@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from django.db import transaction
 
+from apps.claims.models import Claim, ClaimState
 from apps.identity.models import Advertiser, Membership, Role, User
 from apps.invoices.models import Invoice
 from apps.ledger.models import Reconciliation
@@ -45,6 +47,17 @@ def tell_of_invoice(*, invoice: Invoice, now: datetime) -> None:
     _tell_partner(invoice.partner_id, invoice.advertiser, "invoice", f"invoice:{invoice.pk}", context, now)
 
 
+def tell_of_claim(*, claim: Claim, now: datetime) -> None:
+    """Tell the partner's people that their claim is answered, and where the answer stands."""
+    context: dict[str, object] = {
+        "advertiser": claim.advertiser.name,
+        "order": claim.order_ref,
+        "claim": claim.pk,
+        "accepted": claim.state == ClaimState.ACCEPTED,
+    }
+    _tell_partner(claim.partner_id, claim.advertiser, "claim", f"claim:{claim.pk}", context, now)
+
+
 def tell_new_member(*, membership: Membership, now: datetime) -> None:
     """Send somebody new to the house the way in."""
     user = membership.user
@@ -61,7 +74,12 @@ def tell_new_member(*, membership: Membership, now: datetime) -> None:
 
 
 def _tell_partner(
-    partner_id: int, advertiser: Advertiser, template: str, about: str, context: dict[str, str], now: datetime
+    partner_id: int,
+    advertiser: Advertiser,
+    template: str,
+    about: str,
+    context: Mapping[str, object],
+    now: datetime,
 ) -> None:
     people = PartnerMembership.objects.filter(partner=partner_id, user__is_active=True).select_related("user")
     for membership in people.order_by("pk"):

@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy
 from apps.campaigns.models import Campaign, Coupon, Enrollment, EnrollmentState, TrackingLink
 from apps.campaigns.services import end_enrollment, enroll_ad_space, make_link
 from apps.console.access import access_of, actor_of
+from apps.console.campaign_holds import holds_page
 from apps.console.campaign_plan import plan_page
 from apps.console.campaign_policy import policy_page
 from apps.console.campaign_tabs import tabs
@@ -52,6 +53,7 @@ def urls(model_admin: Any) -> list:
         ("plan/assignments/<int:assignment_id>/end/", "unassign_plan", unassign_page),
         ("attribution/", "attribution", policy_page),
         ("attribution/new/", "policy_version", policy_version_page),
+        ("holds/", "holds", holds_page),
         ("partners/", "partners", partners_page),
         ("partners/<int:enrollment_id>/end/", "end_enrollment", end_page),
         ("partners/<int:enrollment_id>/link/", "make_link", link_page),

@@ -11,6 +11,7 @@ TABS = {
     "change": gettext_lazy("General"),
     "plan": gettext_lazy("Commission plan"),
     "attribution": gettext_lazy("Attribution"),
+    "holds": gettext_lazy("Holds"),
     "partners": gettext_lazy("Partners and links"),
     "coupons": gettext_lazy("Coupons"),
     "tracking": gettext_lazy("Tracking"),

@@ -56,6 +56,7 @@ def details(acme) -> list[str]:
         ("campaigns_coupon_rule", acme.coupon.pk),
         ("campaigns_campaign_partners", acme.campaign.pk),
         ("campaigns_campaign_coupons", acme.campaign.pk),
+        ("campaigns_campaign_holds", acme.campaign.pk),
         ("campaigns_campaign_tracking", acme.campaign.pk),
         ("campaigns_coupon_change", acme.coupon.pk),
         ("partners_partnership_change", partnership.pk),

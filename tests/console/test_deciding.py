@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.commissions.models import Commission, Decision, Move
+from apps.commissions.models import Commission, Decision, HoldPolicy, Move, PartnerReview
 from apps.commissions.selections import selected
 from apps.console.decision_jobs import TYPED_FROM
 from apps.console.selections import selection_of
@@ -230,7 +230,7 @@ def test_somebody_faster_is_told_of_in_the_queue(acme):
 
 def test_pages_ask_the_database_as_often_for_one_row_as_for_three(acme):
     job = upload(acme, "order_ref,decision\nOPEN-1,approve\n")["Location"]
-    wanted = {"review": 16, "many": 8, "job": 9, "jobs": 4}
+    wanted = {"review": 17, "many": 8, "job": 9, "jobs": 4}
 
     def asked() -> dict[str, int]:
         pages = {
@@ -290,3 +290,29 @@ def test_a_part_is_rejected_on_the_page_of_an_order_and_told_in_its_story(acme):
     assert state_of(sale) == "PENDING"
     assert acme.neighbor.get(address).status_code == acme.neighbor.post(address, {}).status_code == 404
     assert member(acme, Role.ANALYST).get(address).status_code == 403
+
+
+def test_hold_rules_are_set_on_the_campaign_and_shown_on_what_they_held(acme):
+    address = reverse("admin:campaigns_campaign_holds", args=[acme.campaign.pk])
+    rules = {"verb": "rules", "too_fast_seconds": "30", "first_sale_above": "500.00"}
+    assert acme.owner.post(address, rules)["Location"] == address
+    policy = HoldPolicy.objects.get()
+    assert (policy.too_fast_seconds, policy.first_sale_above_minor, policy.under_review) == (30, 500_00, False)
+    assert "fewer than 30 seconds" in acme.owner.get(address).content.decode()
+    at = timezone.now()
+    click = make_touch(acme.enrollments.blog, at)
+    sale = make_conversion(acme.campaign, at=at + timedelta(seconds=5), order_ref="FAST", click_ids=[click.pk])
+    settle_waiting(now=at + timedelta(seconds=6))
+    assert state_of(sale) == "ON_HOLD"
+    page = acme.owner.get(reverse("admin:tracking_conversion_change", args=[sale.pk])).content.decode()
+    assert "Bought too fast after the click" in page and "By Hold rule, from Pending." in page
+
+    blog = acme.partners.blog
+    assert b"required" in acme.owner.post(address, {"verb": "review", "review-partner": blog.pk}).content
+    acme.owner.post(address, {"verb": "review", "review-partner": blog.pk, "review-reason": "odd traffic"})
+    assert "odd traffic" in acme.owner.get(address).content.decode()
+    acme.owner.post(address, {"verb": "end", "partner": blog.pk})
+    assert not PartnerReview.objects.filter(until=None).exists()
+    assert acme.neighbor.post(address, rules).status_code == 404
+    assert member(acme, Role.ANALYST).post(address, rules).status_code == 403
+    assert HoldPolicy.objects.count() == 1

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from apps.console.access import access_of
+from apps.console.access import OWNERS, access_of, may
 from apps.console.unfold import ENVIRONMENT_LABELS
 
 
@@ -64,7 +64,7 @@ def sidebar(request: HttpRequest) -> list[dict]:
                 item(_("Advertiser"), "store", "identity_advertiser_changelist"),
                 item(_("Legal entities"), "apartment", "identity_legalentity_changelist"),
                 item(_("Partner groups"), "workspaces", "partners_partnergroup_changelist"),
-                item(_("Customer data"), "person_search", "customers", exact=True),
+                *([item(_("Customer data"), "person_search", "customers", exact=True)] if may(request, OWNERS) else []),
                 item(_("Audit log"), "history", "records_auditentry_changelist"),
             ],
         },

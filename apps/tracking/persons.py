@@ -57,7 +57,9 @@ def person_of(conversion: Conversion) -> PersonView | None:
     if not sightings and person is None:
         return None
     kinds = IdentityKey.objects.filter(person=person).values_list("kind", flat=True) if person else ()
-    merges = Merge.objects.filter(survivor=person).order_by("-at", "-pk") if person else ()
+    # What a shared or erased key has parted again is no decision to look back on: the key itself is shown.
+    told = Merge.objects.exclude(undone_at__isnull=False, undone_by="")
+    merges = told.filter(survivor=person).order_by("-at", "-pk") if person else ()
     return PersonView(
         id=person,
         keys=dict(Counter(kinds)),

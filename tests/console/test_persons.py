@@ -63,6 +63,7 @@ def test_a_shared_key_is_shown_as_ignored(acme):
     meet(acme, MOST_JOINED + 1)
     page = acme.owner.get(acme.page).content.decode()
     assert "Customer number ignored: more than 20 share it (shared_key)." in page
+    assert "Merged" not in page
 
 
 def test_a_merge_is_undone_by_managers_only_and_nobody_else_s(acme):

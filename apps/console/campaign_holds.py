@@ -48,9 +48,8 @@ class HoldForm(PlainForm):
             label=_("A partner's first sale above, in %s") % currency,
             help_text=_("First: nothing of the partner is approved yet. Empty: any amount is fine."),
         )
-        self.fields["first_sale_above"].widget.attrs.update(
-            {"class": "tb-input", "aria-describedby": "first_sale_above-help"}
-        )
+        amount = self.fields["first_sale_above"].widget
+        amount.attrs["class"], amount.attrs["aria-describedby"] = "tb-input", "first_sale_above-help"
         self.fields["first_sale_above"].is_wide = False
 
 

@@ -236,16 +236,6 @@ CHECKS = [
         """,
     ),
     Check(
-        "I9",
-        "what was owed and due when a period was closed is on a statement",
-        """
-        SELECT u.advertiser_id, 'posting ' || u.posting_id, u.due_on, upper(c.period)
-        FROM ledger_unstatedposting u JOIN ledger_posting p ON p.id = u.posting_id
-        JOIN statements_closedperiod c ON c.advertiser_id = u.advertiser_id
-        WHERE u.due_on < upper(c.period) AND p.posted_at < c.closed_at
-        """,
-    ),
-    Check(
         "I11",
         "numbers of a series are 1..n without a gap",
         """

@@ -52,6 +52,7 @@ ROWS = {
         UNION ALL SELECT 'documents', count(*) FROM records_document
         UNION ALL SELECT 'series', coalesce(sum(last_place), 0) FROM invoices_numberseries
     """,
+    "messages": "SELECT payload ->> 'template', sent_at IS NOT NULL, count(*) FROM outbox_outbox GROUP BY 1, 2",
     "acts": "SELECT verb, count(*) FROM records_auditentry GROUP BY 1",
 }
 

@@ -77,7 +77,10 @@ def make_ground() -> None:
     campaign = cast.make_campaign(advertiser, "faults-shop")
     cast.make_policy(campaign, model="LINEAR")
     cast.make_plan(campaign)
-    enrollments = [cast.join(cast.make_partner(slug), campaign) for slug in ("one", "two", "three")]
+    partners = [cast.make_partner(slug) for slug in ("one", "two", "three")]
+    for partner in partners:
+        cast.make_partner_user(partner)
+    enrollments = [cast.join(partner, campaign) for partner in partners]
     lines = [{"unit_price_minor": 30_00, "quantity": 2}, {"unit_price_minor": 40_00, "category": "OTHER"}]
     for number in range(7):
         visitor = uuid4()
@@ -193,6 +196,14 @@ def render() -> None:
     render_missing(now=CLOSED)
 
 
+def send() -> None:
+    """Deliver what waits, and days later what a killed worker had claimed."""
+    from apps.messages.services import deliver_waiting
+
+    for days in (0, 2):
+        deliver_waiting(clock=lambda days=days: CLOSED + timedelta(days=days))
+
+
 WORKFLOWS = {
     "settle": settle,
     "approve": approve,
@@ -201,6 +212,7 @@ WORKFLOWS = {
     "statement": state,
     "invoice": invoice,
     "render": render,
+    "send": send,
 }
 
 

@@ -88,6 +88,7 @@ def use(servers: Servers) -> None:
     """Fill the environment with the servers' addresses, for this process and its children."""
     os.environ.update(DATABASE_URL=servers.url(TEMPLATE), REDIS_URL=servers.valkey.url)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    os.environ["EMAIL_BACKEND"] = "django.core.mail.backends.dummy.EmailBackend"
 
 
 def use_database(name: str) -> None:

@@ -67,13 +67,6 @@ HANDS = {
         "UPDATE statements_statement SET opening_minor = opening_minor + 1, payable_minor = payable_minor + 1",
     ),
     "a payment below the minimum": ("I14", "UPDATE statements_statement SET minimum_minor = payable_minor + 1"),
-    "a due posting put back": (
-        "I9",
-        "INSERT INTO ledger_unstatedposting (posting_id, advertiser_id, partner_id, currency, due_on, signed_minor) "
-        "SELECT p.id, p.advertiser_id, c.partner_id, p.currency, p.due_on, p.amount_minor "
-        "FROM ledger_posting p JOIN ledger_account c ON c.id = p.credit_id "
-        "WHERE p.purpose = 'COMMISSION' AND c.partner_id IS NOT NULL",
-    ),
     "an invoice's text changed": ("I12", 'UPDATE invoices_invoice SET content = content || \'{"number": "X"}\''),
     "a statement earned more": (
         "I22",

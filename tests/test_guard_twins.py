@@ -1,0 +1,353 @@
+"""Every guard of the database has its twin: with it a harm is refused, without it the very same statement does it.
+
+The guards are those of the golden list; one that has no harm here, and no named test of its own elsewhere, fails.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from django.db import Error, connection, transaction
+
+from apps.attribution.models import CouponRule
+from apps.core.actors import SYSTEM
+from apps.messages.services import deliver_waiting
+from apps.pipeline.services.closing import close_month, issue_invoices, render_missing
+from apps.pipeline.services.deciding import approve_conversions
+from apps.pipeline.services.settling import settle_waiting
+from apps.tracking.models import Amendment, Refund
+from tests.cast import START, make_cast, make_conversion, make_coupon, make_partner_user, make_touch
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("attribution", "commissions", "ledger", "statements", "invoices", "tracking", "outbox")
+SOLD = datetime(2026, 1, 15, 10, tzinfo=UTC)
+CLOSED = datetime(2026, 3, 2, 8, tzinfo=UTC)
+OTHER = "(SELECT max(id) FROM partners_partner)"
+
+# Guards whose twin is a test of its own, and the file it stands in.
+ELSEWHERE = {
+    "commissions_decision.pgtrigger_moves_are_written": "tests/pipeline/test_deciding.py",
+    "commissions_decision.pgtrigger_is_of_a_conversion": "tests/commissions/test_references.py",
+    "commissions_decision.pgtrigger_stays_with_its_conversion": "tests/commissions/test_references.py",
+    "commissions_receipt.pgtrigger_is_of_a_conversion": "tests/commissions/test_references.py",
+    "commissions_receipt.pgtrigger_stays_with_its_conversion": "tests/commissions/test_references.py",
+}
+# Only what composite keys refer to: the twins of those show what it is for.
+TARGETS = {"ledger_account.account_currency_key"}
+# Tables of which the scene below has no row: their rooms' tests have the twins.
+OF_OTHER_SCENES = re.compile(
+    r"tracking_(customerstanding|duplicate|firstofscope|identitykey|identitylink|merge|person|sighting|statedtouch|clientdata)"
+)
+# pghistory's own: every change of a row of set-up is an event.
+HISTORY = re.compile(r"\.pgtrigger_(insert_insert|update_update|delete_delete)$|event\.pgtrigger_append_only$")
+
+
+def copy(table: str, **fields: str) -> str:
+    """Return the statement that writes a table's row once more, with other values of some fields."""
+    told = ", ".join(f"'{name}', {value}" for name, value in fields.items())
+    return (
+        f"INSERT INTO {table} SELECT (jsonb_populate_record(r, to_jsonb(r) || jsonb_build_object({told}))).* "
+        f"FROM {table} r ORDER BY r.ctid DESC LIMIT 1"
+    )
+
+
+def new_id(table: str) -> str:
+    return f"(SELECT max(id) + 1 FROM {table})"
+
+
+# What each guard is there against, in the scene below; a pair is a statement and what must count the same after it.
+TRIGGERS = {
+    "attribution_couponrule.pgtrigger_kept_once_started": "DELETE FROM attribution_couponrule",
+    "attribution_couponrule.pgtrigger_never_edited": "UPDATE attribution_couponrule SET starts_at = now()",
+    "attribution_policyversion.pgtrigger_kept_once_started": "DELETE FROM attribution_policyversion",
+    "attribution_policyversion.pgtrigger_never_edited": "UPDATE attribution_policyversion SET number = number + 1",
+    "attribution_share.pgtrigger_never_edited": "UPDATE attribution_share SET revenue_minor = revenue_minor + 1",
+    "attribution_share.pgtrigger_shares_sum_to_one": copy(
+        "attribution_share", id=new_id("attribution_share"), partner_id=OTHER
+    ),
+    "attribution_share.share_kept_for_its_commissions": "DELETE FROM attribution_share",
+    "attribution_share.share_kept_once_decided": "DELETE FROM attribution_share",
+    "attribution_share.share_not_added_once_decided": copy(
+        "attribution_share", id=new_id("attribution_share"), partner_id=OTHER
+    ),
+    "commissions_commission.commission_kept_once_decided": "DELETE FROM commissions_commission",
+    "commissions_commission.pgtrigger_is_of_its_share": copy(
+        "commissions_commission",
+        id=new_id("commissions_commission"),
+        partner_id=OTHER,
+        kind="'SALE'",
+        corrects_id="NULL",
+        share_id="(SELECT max(id) FROM attribution_share)",
+    ),
+    "commissions_commission.pgtrigger_never_edited": "UPDATE commissions_commission SET amount_minor = 1",
+    "commissions_commission.sale_commission_only_before_decision": copy(
+        "commissions_commission",
+        id=new_id("commissions_commission"),
+        partner_id=OTHER,
+        kind="'SALE'",
+        corrects_id="NULL",
+    ),
+    "commissions_commissionrule.pgtrigger_never_edited": "UPDATE commissions_commissionrule SET name = name || 'x'",
+    "commissions_decision.pgtrigger_moves_as_allowed": (
+        "UPDATE commissions_decision SET state = 'ON_HOLD' WHERE state = 'APPROVED'"
+    ),
+    "commissions_planversion.pgtrigger_kept_once_started": "DELETE FROM commissions_planversion",
+    "commissions_planversion.pgtrigger_never_edited": "UPDATE commissions_planversion SET number = number + 1",
+    "commissions_receipt.receipt_kept_once_decided": "DELETE FROM commissions_receipt",
+    "commissions_receipt.receipt_not_added_once_decided": (
+        "WITH gone AS (DELETE FROM commissions_receipt RETURNING *) INSERT INTO commissions_receipt SELECT * FROM gone"
+    ),
+    "commissions_receipt.receipt_not_changed_once_decided": (
+        "UPDATE commissions_receipt SET total_minor = total_minor + 1"
+    ),
+    "invoices_invoice.pgtrigger_content_never_changes": (
+        "UPDATE invoices_invoice SET net_minor = net_minor + 1, gross_minor = gross_minor + 1"
+    ),
+    "invoices_invoice.pgtrigger_never_deleted": "DELETE FROM invoices_invoice",
+    "invoices_invoice.pgtrigger_pdf_never_changes": "UPDATE invoices_invoice SET document_id = NULL",
+    "invoices_settlement.pgtrigger_content_never_changes": "UPDATE invoices_settlement SET settled_at = now()",
+    "invoices_settlement.pgtrigger_never_deleted": "DELETE FROM invoices_settlement",
+    "outbox_attempt.pgtrigger_never_changed": "UPDATE outbox_attempt SET outcome = 'FAILED'",
+    "outbox_outbox.pgtrigger_content_never_changes": "UPDATE outbox_outbox SET address = 'elsewhere'",
+    "tracking_touchpoint.touchpoint_append_only": "UPDATE tracking_touchpoint SET partner_id = 1",
+}
+# What puts facts on the work list: the statement, after which so many rows must wait; without the guard none does.
+WORK = {
+    "tracking_conversion.pgtrigger_put_on_work_list": copy(
+        "tracking_conversion", id="gen_random_uuid()", order_ref="'TWIN'"
+    ),
+    "tracking_refund.pgtrigger_put_on_work_list": copy(
+        "tracking_refund", id=new_id("tracking_refund"), refund_ref="'TWIN'"
+    ),
+    "tracking_amendment.pgtrigger_put_on_work_list": copy(
+        "tracking_amendment", id=new_id("tracking_amendment"), sequence="99"
+    ),
+}
+CHECKS = {
+    "attribution_couponrule.only_sharing_has_a_percentage": "UPDATE attribution_couponrule SET percent = 500",
+    "attribution_share.share_is_a_part": "UPDATE attribution_share SET numerator = denominator + 1",
+    "commissions_commission.not_payable_has_a_reason": "UPDATE commissions_commission SET payable = false",
+    "commissions_commission.only_corrections_correct": "UPDATE commissions_commission SET corrects_id = id",
+    "commissions_decision.decided_has_a_moment": "UPDATE commissions_decision SET decided_at = NULL",
+    "commissions_decision.rejected_has_a_reason": "UPDATE commissions_decision SET state = 'REJECTED', reason = ''",
+    "commissions_planassignment.assigned_to_one_thing": (
+        "UPDATE commissions_planassignment SET partner_id = 1, group_id = 1"
+    ),
+    "invoices_invoice.invoice_adds_up": "UPDATE invoices_invoice SET gross_minor = gross_minor + 1",
+    "invoices_invoice.invoice_is_positive": "UPDATE invoices_invoice SET net_minor = 0, gross_minor = vat_minor",
+    "ledger_account.partner_accounts_name_their_partner": (
+        "UPDATE ledger_account SET kind = 'VAT_INPUT' WHERE partner_id IS NOT NULL"
+    ),
+    "ledger_posting.commission_postings_are_due": "UPDATE ledger_posting SET due_on = NULL",
+    "ledger_posting.posting_has_two_accounts": "UPDATE ledger_posting SET credit_id = debit_id",
+    "ledger_posting.posting_is_positive": "UPDATE ledger_posting SET amount_minor = -amount_minor",
+    "outbox_outbox.sent_is_not_parked": "UPDATE outbox_outbox SET sent_at = now(), parked_at = now()",
+    "statements_statement.statement_adds_up": "UPDATE statements_statement SET earned_minor = earned_minor + 1",
+    "statements_statement.statement_pays_or_carries": (
+        "UPDATE statements_statement SET carried_minor = 1, earned_minor = earned_minor + 1"
+    ),
+    "tracking_conversion.conversion_is_not_negative": "UPDATE tracking_conversion SET amount_minor = -1",
+    "tracking_refund.only_amount_refunds_have_an_amount": "UPDATE tracking_refund SET amount_minor = -1",
+    # Keys that carry the currency, so that amounts of two never meet.
+    "ledger_posting.posting_credit_is_of_its_currency": "UPDATE ledger_posting SET currency = 'USD'",
+    "ledger_posting.posting_debit_is_of_its_currency": "UPDATE ledger_posting SET currency = 'USD'",
+}
+
+
+def golden() -> list[tuple[str, str]]:
+    """Return kind and name of the guards of the rooms of facts and money."""
+    lines = (ROOT / "tests" / "golden" / "guards.txt").read_text().splitlines()
+    found = [("unique", line.removeprefix("unique index ")) for line in lines if line.startswith("unique")]
+    found += [tuple(line.split(" ", 1)) for line in lines if not line.startswith("unique")]
+    return sorted({guard for guard in found if guard[1].startswith(tuple(f"{room}_" for room in ROOMS))})
+
+
+def harm_of(kind: str, name: str) -> str:
+    """Return the statement that a guard is there against, empty where none is known."""
+    table, _, guard = name.partition(".")
+    if kind == "trigger":
+        protects = guard in {"pgtrigger_append_only"}
+        return TRIGGERS.get(
+            name, f"UPDATE {table} SET {first_column(table)} = {first_column(table)}" if protects else ""
+        )
+    if name in CHECKS:
+        return CHECKS[name]
+    if column := re.fullmatch(rf"{table}_(\w+)_check", guard):
+        return f"UPDATE {table} SET {column[1]} = -1"
+    if guard == "one_commission_per_partner":
+        return copy(table, id=new_id(table), kind="'SALE'", corrects_id="NULL")
+    return copy_of_row(table)
+
+
+def columns(table: str) -> dict[str, str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = %s "
+            "ORDER BY ordinal_position",
+            [table],
+        )
+        return dict(cursor.fetchall())
+
+
+def first_column(table: str) -> str:
+    return next(iter(columns(table)))
+
+
+def copy_of_row(table: str) -> str:
+    """Return the statement that writes a row twice, under another id: what a unique key is there against."""
+    kind = columns(table).get("id", "")
+    return copy(table, id="gen_random_uuid()" if kind == "uuid" else new_id(table)) if kind else ""
+
+
+def run(*statements: str) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def trigger_of(table: str, guard: str) -> str:
+    """Return a trigger's whole name: pgtrigger ends it with a hash, which the golden list leaves out."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal AND tgname ~ %s",
+            [table, f"^{guard}(_[0-9a-f]{{5}})?$"],
+        )
+        (name,) = cursor.fetchone()
+    return name
+
+
+def other_guards_off(kind: str, name: str) -> None:
+    """Take every trigger off, and of the guard's own table every constraint but the guard."""
+    table, _, guard = name.partition(".")
+    run("SET CONSTRAINTS ALL IMMEDIATE")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+            "WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND c.relkind IN ('r', 'p')"
+        )
+        triggered = [row[0] for row in cursor.fetchall()]
+        cursor.execute(
+            "SELECT conname FROM pg_constraint WHERE conrelid = %s::regclass AND contype IN ('c', 'u', 'x', 'f') "
+            "AND conname <> %s",
+            [table, guard],
+        )
+        constraints = [row[0] for row in cursor.fetchall()]
+        cursor.execute(
+            "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = %s::regclass "
+            "AND i.indisunique AND NOT i.indisprimary AND c.relname <> %s "
+            "AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = c.oid)",
+            [table, guard],
+        )
+        indexes = [row[0] for row in cursor.fetchall()]
+    run(*(f"ALTER TABLE {one} DISABLE TRIGGER USER" for one in triggered))
+    if kind == "trigger":
+        run(f"ALTER TABLE {table} ENABLE TRIGGER {trigger_of(table, guard)}")
+    else:
+        # A key that another table's key refers to goes with what refers to it.
+        run(*(f'ALTER TABLE {table} DROP CONSTRAINT IF EXISTS "{one}" CASCADE' for one in constraints))
+        run(*(f'DROP INDEX IF EXISTS "{one}"' for one in indexes))
+
+
+def guard_off(kind: str, name: str) -> None:
+    table, _, guard = name.partition(".")
+    if kind == "trigger":
+        run(f"ALTER TABLE {table} DISABLE TRIGGER {trigger_of(table, guard)}")
+    else:
+        run(f'ALTER TABLE {table} DROP CONSTRAINT IF EXISTS "{guard}" CASCADE', f'DROP INDEX IF EXISTS "{guard}"')
+
+
+def attempt(statement: str) -> int:
+    """Do a statement and undo it; return how many rows it touched, 0 where it was refused."""
+    run("SET CONSTRAINTS ALL DEFERRED")  # what refers to a row is asked at the end, which never comes
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement)
+            touched = cursor.rowcount
+            transaction.set_rollback(True)
+    except Error:
+        return 0
+    return touched
+
+
+def waiting_after(statement: str) -> int:
+    """Do a statement and undo it; return how many rows then waited that did not before."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM tracking_unsettled")
+        before = cursor.fetchone()[0]
+        cursor.execute(statement)
+        assert cursor.rowcount == 1
+        cursor.execute("SELECT count(*) FROM tracking_unsettled")
+        after = cursor.fetchone()[0]
+        transaction.set_rollback(True)
+    return after - before
+
+
+def twin_of(kind: str, name: str) -> str:
+    """Try a guard's harm with it and without it; return what is wrong, empty where the twin shows the harm."""
+    if name in WORK:
+        other_guards_off(kind, name)
+        with_guard = waiting_after(WORK[name])
+        guard_off(kind, name)
+        return "" if (with_guard, waiting_after(WORK[name])) == (1, 0) else "does not put on the work list alone"
+    harm = harm_of(kind, name)
+    if not harm:
+        return "no harm is known"
+    other_guards_off(kind, name)
+    if attempt(harm):
+        return f"lets pass: {harm}"
+    guard_off(kind, name)
+    return "" if attempt(harm) else f"its twin is refused too, or finds no row: {harm}"
+
+
+@pytest.fixture
+def scene():
+    """A sale with lines that was settled, approved, refunded, stated, invoiced and mailed, and one that waits."""
+    acme = make_cast()
+    make_partner_user(acme.partners.blog)
+    coupon = make_coupon(acme.campaign, partner=acme.partners.coupons)
+    CouponRule.objects.create(advertiser=acme.advertiser, coupon=coupon, policy="SHARE", percent=50, starts_at=START)
+    visitor = uuid4()
+    make_touch(acme.enrollments.blog, SOLD - timedelta(days=1), visitor)
+    lines = [{"unit_price_minor": 1_000_00, "quantity": 2}]
+    sale = make_conversion(acme.campaign, 2_000_00, SOLD, "SOLD-1", visitor, lines, click_ids=[uuid4()])
+    click = make_touch(acme.enrollments.comparison, SOLD - timedelta(days=1))
+    other = make_conversion(acme.campaign, 3_000_00, SOLD, "SOLD-2", click_ids=[click.pk])
+    settle_waiting(now=SOLD)
+    approve_conversions(advertiser=acme.advertiser, conversion_ids=[sale.pk, other.pk], actor=SYSTEM, now=SOLD)
+    told = {"advertiser": acme.advertiser, "recorded_at": SOLD, "content_hash": ""}
+    Refund.objects.create(
+        order_ref="SOLD-1", refund_ref="R-1", kind="AMOUNT", amount_minor=10_00, occurred_at=SOLD, **told
+    )
+    Amendment.objects.create(conversion=sale, sequence=1, content={"amount_minor": 1_900_00}, **told)
+    settle_waiting(now=SOLD)
+    close_month(advertiser=acme.advertiser, month=date(2026, 2, 1), actor=SYSTEM, now=CLOSED)
+    issue_invoices(advertiser=acme.advertiser, actor=SYSTEM, now=CLOSED)
+    render_missing(now=CLOSED)
+    deliver_waiting(clock=lambda: CLOSED, chance=lambda: 0.5)
+    make_conversion(acme.campaign, 10_00, SOLD, "WAITS-1")
+    return acme
+
+
+@pytest.mark.django_db
+def test_every_guard_refuses_a_harm_that_its_twin_does(scene):
+    wrong, tried = {}, 0
+    for kind, name in golden():
+        if HISTORY.search(name) or name in ELSEWHERE or name in TARGETS or OF_OTHER_SCENES.match(name):
+            continue
+        with transaction.atomic():
+            if found := twin_of(kind, name):
+                wrong[f"{kind} {name}"] = found
+            transaction.set_rollback(True)
+        tried += 1
+    assert "\n".join(f"{name}: {text}" for name, text in wrong.items()) == ""
+    assert tried > 60
+
+
+def test_guards_with_a_test_of_their_own_are_named_there():
+    names = [name for _kind, name in golden()]
+    for name, file in ELSEWHERE.items():
+        assert name in names and name.partition(".pgtrigger_")[2] in (ROOT / file).read_text(), name

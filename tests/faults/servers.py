@@ -43,7 +43,8 @@ class Servers:
         """End every connection to a database as a crashed network would; return how many."""
         with self._connect() as connection:
             rows = connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'",
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = %s AND backend_type = 'client backend'",
                 [database],
             )
             return len(rows.fetchall())

@@ -34,11 +34,11 @@ def run(servers, *arguments, seconds):
 
 
 def test_a_kill_before_any_statement_changes_nothing_in_the_end(servers):
-    assert run(servers, "boundaries", "--count", "60", seconds=180).returncode == 0
+    assert run(servers, "boundaries", "--count", "60", seconds=400).returncode == 0
 
 
 def test_a_commit_in_the_middle_of_an_approval_is_detected(servers):
-    done = run(servers, "boundaries", "--careless", "--all", seconds=180)
+    done = run(servers, "boundaries", "--careless", "--all", seconds=400)
     assert done.returncode == DETECTED
     assert "WRONG approve, killed at" in done.stdout
 

@@ -201,6 +201,12 @@ def test_an_owner_by_code_alone_has_the_partners_plan_else_the_default():
     assert choose_plan(winner._replace(partner="B"), plans).key == "default"
 
 
+def test_a_special_plan_is_found_also_where_it_is_the_only_one_kept():
+    """A receipt keeps the plans of its winners only; corrections rate again by these."""
+    (winner,) = alone(partner_group="gold", ad_space=7).winners
+    assert choose_plan(winner, {"partner:A": plan(key="partner:A")}).key == "partner:A"
+
+
 def test_without_any_plan_rating_is_refused():
     with pytest.raises(Invalid) as refusal:
         rate(order(1000), alone(), {})

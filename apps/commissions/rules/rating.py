@@ -64,7 +64,7 @@ def choose_plan(winner: Winner, plans: Mapping[str, Plan]) -> Plan:
     """
     if winner.plan is not None and winner.plan in plans:
         return plans[winner.plan]  # type: ignore[index]
-    if len(plans) > 1:
+    if len(plans) > 1 or DEFAULT_PLAN not in plans:
         touch = winner.touch
         names = [f"partner:{winner.partner}"]
         if touch is not None:

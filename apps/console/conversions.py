@@ -57,6 +57,7 @@ TABS = {
     "duplicates": gettext_lazy("Duplicates"),
 }
 MOST_COUNTED = 10_000
+MOST_PARTNERS = 3  # of a conversion in the list; its page has them all
 
 
 # Found by the campaign's scope, or rejected as such by somebody.
@@ -171,7 +172,7 @@ class ConversionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("Time"), ordering="occurred_at")
     def happened(self, obj: Conversion) -> str:
-        return display.moment(obj.occurred_at)
+        return display.short_moment(obj.occurred_at)
 
     @admin.display(description=gettext_lazy("Order"))
     def order(self, obj: Conversion) -> str:
@@ -179,7 +180,7 @@ class ConversionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("Campaign"))
     def campaign_name(self, obj: Conversion) -> str:
-        return obj.campaign.name
+        return display.cut(obj.campaign.name)
 
     @admin.display(description=gettext_lazy("Amount"), ordering="amount_minor")
     def amount(self, obj: Conversion) -> str:
@@ -189,11 +190,12 @@ class ConversionAdmin(ReadOnlyAdmin):
     def partners(self, obj: Conversion) -> str:
         if not obj.shown_shares:
             return format_html('<span class="tb-muted">{}</span>', _("nobody") if decision_of(obj) else "–")
-        rows = [(share.partner, part(share)) for share in obj.shown_shares[:4]]
-        more = len(obj.shown_shares) - 4
-        shown = format_html_join("", '<span>{} <span class="tb-muted tb-small">{}</span></span>', rows)
-        rest = format_html('<span class="tb-muted tb-small">+{}</span>', more) if more > 0 else ""
-        return format_html('<span class="tb-shares">{}{}</span>', shown, rest)
+        shown, rest = obj.shown_shares[:MOST_PARTNERS], obj.shown_shares[MOST_PARTNERS:]
+        rows = [(whole(share), share.partner, display.part(share.numerator, share.denominator)) for share in shown]
+        line = '<span class="tb-share" title="{}"><span>{}</span> <span class="tb-muted tb-small">{}</span></span>'
+        others = ", ".join(whole(share) for share in rest)
+        more = format_html('<span class="tb-muted tb-small" title="{}">+{}</span>', others, len(rest)) if rest else ""
+        return format_html('<span class="tb-shares">{}{}</span>', format_html_join("", line, rows), more)
 
     @admin.display(description=gettext_lazy("Commission"))
     def commission(self, obj: Conversion) -> str:
@@ -207,7 +209,9 @@ class ConversionAdmin(ReadOnlyAdmin):
     def decide_by(self, obj: Conversion) -> str:
         decision = decision_of(obj)
         return (
-            display.day(decision.decide_by) if decision and decision.state in {"PENDING", "ON_HOLD"} else display.DASH
+            display.short_day(decision.decide_by)
+            if decision and decision.state in {"PENDING", "ON_HOLD"}
+            else display.DASH
         )
 
     # --- deciding ---------------------------------------------------------------------------------
@@ -394,9 +398,9 @@ def decision_of(conversion: Conversion) -> Decision | None:
     return getattr(conversion, "decision", None)
 
 
-def part(share: Share) -> str:
-    whole = share.numerator == share.denominator
-    return "" if whole else display.share(share.numerator, share.denominator)
+def whole(share: Share) -> str:
+    """Say who has which part, with its percentage."""
+    return f"{share.partner} {display.share(share.numerator, share.denominator)}"
 
 
 def state_badge(conversion: Conversion) -> str:

@@ -78,6 +78,16 @@ def share(numerator: object, denominator: object) -> str:
     return f"{short if len(short) < 12 else '…'} ({number_format(per_cent, decimal_pos=1)} %)"
 
 
+def part(numerator: object, denominator: object) -> str:
+    """Return a share as shortly as it can be said: nothing for the whole, `1/3`, or `38.5 %` where digits are many."""
+    exact = Fraction(int(numerator), int(denominator))
+    if exact == 1:
+        return ""
+    if exact.denominator < 100:
+        return f"{exact.numerator}/{exact.denominator}"
+    return f"{number_format(round(Decimal(exact.numerator * 100) / Decimal(exact.denominator), 1), decimal_pos=1)} %"
+
+
 def badge(state: str, word: object, *, icon: str = "") -> SafeString:
     tone, symbol = TONES.get(state, ("idle", "circle"))
     return format_html(
@@ -101,6 +111,27 @@ def day(on: date | None) -> SafeString:
     if on is None:
         return DASH
     return format_html('<time datetime="{}" class="tb-time">{}</time>', on.isoformat(), date_format(on, "j M Y"))
+
+
+def short_moment(at: datetime) -> SafeString:
+    """Return a moment for a narrow column: without the year in the present one; all of it on demand."""
+    local = timezone.localtime(at)
+    told = date_format(local, "j M" if local.year == timezone.localdate().year else "j M Y")
+    words = local.isoformat(timespec="seconds"), date_format(local, "j M Y"), told, f"{local:%H:%M}"
+    return format_html('<time datetime="{0}" title="{1}, {3}" class="tb-time">{2}, {3}</time>', *words)
+
+
+def short_day(on: date) -> SafeString:
+    """Return a day for a narrow column: without the year in the present one; all of it on demand."""
+    told = date_format(on, "j M" if on.year == timezone.localdate().year else "j M Y")
+    return format_html(
+        '<time datetime="{0}" title="{1}" class="tb-time">{2}</time>', on.isoformat(), date_format(on, "j M Y"), told
+    )
+
+
+def cut(text: object) -> SafeString:
+    """Return a name in one line; one that is too long for its column is cut on the screen, not in the text."""
+    return format_html('<span class="tb-cut" title="{0}">{0}</span>', text)
 
 
 def link(url: str, text: object) -> SafeString:

@@ -72,6 +72,8 @@ APPLICANTS = (
     ("gipfelradio", "Gipfelradio", "CONTENT", "https://gipfelradio.example/"),
     ("rabattrakete", "Rabattrakete", "COUPON", "https://rabattrakete.example/"),
 )
+NEWSLETTER = "aurora-letter"
+NEWSLETTER_PARTNERS = ("wanderblog", "ninaontrail", "lamontagne")
 OWN_CHANNELS = (("sea-brand", "PAID"), ("newsletter", "OWNED"), ("direct", "EARNED"))
 PRODUCTS = (
     ("BOOT-41", "Trail boots", "FOOTWEAR", 139_95),

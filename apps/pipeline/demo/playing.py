@@ -11,11 +11,29 @@ from django.db import connection, transaction
 
 from apps.campaigns.models import Campaign, Enrollment
 from apps.commissions.models import Decision, DecisionState, Reason
-from apps.core.actors import Actor, ActorKind
 from apps.core.periods import add_months, day_of, start_of
-from apps.identity.models import Advertiser, User
+from apps.identity.models import Advertiser
 from apps.pipeline.demo.cast import PASSWORD, PLAYERS
-from apps.pipeline.demo.stage import SLUG, TEAM, Stage, links_of, set_stage
+from apps.pipeline.demo.incidents import (
+    guard_campaign,
+    open_newsletter,
+    refund_now_and_then,
+    refused_calls,
+    second_thoughts,
+    sign_ups,
+    tell_refund,
+    too_fast,
+    two_devices,
+)
+from apps.pipeline.demo.office import (
+    approved_before,
+    claim_now_and_then,
+    decide_lists,
+    invite_analyst,
+    reject_some_lines,
+    tell_claims,
+)
+from apps.pipeline.demo.stage import SLUG, TEAM, Stage, links_of, manager, set_stage
 from apps.pipeline.demo.stream import Journey, journeys_of_day, record_journeys
 from apps.pipeline.services.closing import close_month, issue_invoices, render_missing
 from apps.pipeline.services.deciding import approve_conversions, approve_matured, hold_conversions, reject_conversions
@@ -24,6 +42,7 @@ from apps.tracking.partitions import make_partitions
 
 MONTHS = 4
 SEED = 20260401
+REFUNDS, CLAIMS = 0.05, 0.02  # of the beats
 REASONS = (Reason.RETURNED, Reason.CANCELLED, Reason.PAYMENT_FAILED, Reason.CODE_MISUSE)
 Say = Callable[[str], None]
 
@@ -53,19 +72,26 @@ def play_demo(*, now: datetime, say: Say = lambda _text: None) -> bool:
     say("people, campaign and partners")
     stage = set_stage(starts_at=starts_at, now=now)
     say("journeys and sales")
-    _play_days(stage, first, day_of(now, zone), now)
+    journeys = _play_days(stage, first, day_of(now, zone), now)
+    _tell_incidents(stage, journeys, first, now)
     settled = settle_waiting(now=now).settled
     say(f"{settled} conversions settled")
     for month in range(MONTHS):
         _decide_month(stage, add_months(first, month))
         if month < MONTHS - 1:  # the last one is left to whoever plays finance
             _close_month(stage, add_months(first, month), say)
+        _refund_some(stage, add_months(first, month), now)
     approve_matured(advertiser=stage.advertiser, now=now)
     _hold_some(stage, now)
+    say("claims, lists and returns")
+    tell_claims(stage, starts_at, now)
+    decide_lists(stage, now)
+    reject_some_lines(stage, now)
+    invite_analyst(stage, now)
     return True
 
 
-def _play_days(stage: Stage, first: date, last: date, now: datetime) -> None:
+def _play_days(stage: Stage, first: date, last: date, now: datetime) -> list[Journey]:
     draw = Random(SEED)
     journeys: list[Journey] = []
     for offset in range((last - first).days + 1):
@@ -75,6 +101,21 @@ def _play_days(stage: Stage, first: date, last: date, now: datetime) -> None:
     record_journeys(stage, journeys)
     with connection.cursor() as cursor:  # so many rows in one transaction: the planner should know of them
         cursor.execute("ANALYZE tracking_touchpoint, tracking_conversion, tracking_conversionline, tracking_unsettled")
+    return journeys
+
+
+def _tell_incidents(stage: Stage, journeys: list[Journey], first: date, now: datetime) -> None:
+    """Tell what is out of the ordinary, while nothing is decided yet."""
+    draw = Random(SEED + 1)
+    yesterday = start_of(day_of(now, stage.advertiser.zone), stage.advertiser.zone) - timedelta(hours=3)
+    sales = [journey.sale for journey in journeys if journey.sale is not None]
+    guard_campaign(stage, add_months(first, MONTHS - 1))
+    letter = open_newsletter(stage, start_of(add_months(first, MONTHS - 2), stage.advertiser.zone))
+    record_journeys(letter, sign_ups(letter, yesterday, draw))
+    record_journeys(stage, too_fast(stage, yesterday, draw))
+    two_devices(stage, yesterday, draw)
+    second_thoughts(stage, sales, now)
+    refused_calls(stage, sales, now)
 
 
 def _after(stage: Stage, month: date) -> datetime:
@@ -82,14 +123,9 @@ def _after(stage: Stage, month: date) -> datetime:
     return start_of(add_months(month, 1), stage.advertiser.zone) + timedelta(hours=8)
 
 
-def _manager() -> Actor:
-    olga = User.objects.get(email=TEAM[0][0])
-    return Actor(ActorKind.USER, str(olga.pk), olga.name)
-
-
 def _decide_month(stage: Stage, month: date) -> None:
     """Live through a month's end: the shop cancels some orders, some are approved by hand, others mature."""
-    advertiser, now, actor = stage.advertiser, _after(stage, month), _manager()
+    advertiser, now, actor = stage.advertiser, _after(stage, month), manager()
     pending = Decision.objects.for_advertiser(advertiser).filter(
         state=DecisionState.PENDING, conversion__occurred_at__lt=now
     )
@@ -106,23 +142,38 @@ def _decide_month(stage: Stage, month: date) -> None:
 
 
 def _close_month(stage: Stage, month: date, say: Say) -> None:
-    advertiser, now, actor = stage.advertiser, _after(stage, month), _manager()
+    advertiser, now, actor = stage.advertiser, _after(stage, month), manager()
     close_month(advertiser=advertiser, month=month, actor=actor, now=now, tells=False)
     result = issue_invoices(advertiser=advertiser, actor=actor, now=now, tells=False)
     render_missing(advertiser=advertiser, now=now)
     say(f"{month:%B %Y} closed, {len(result.issued)} invoices")
 
 
+def _refund_some(stage: Stage, month: date, now: datetime) -> None:
+    """Give money back on approved orders: on some before their statement, on others after it."""
+    at = _after(stage, month) + timedelta(days=9)
+    if at >= now:
+        return
+    hows: tuple[dict[str, object], ...] = ({"amount": "15.00"}, {"whole": "1", "reason": "returned"}, {"lines": "1:1"})
+    for is_locked in (False, True):
+        for order_ref, how in zip(approved_before(stage, at, is_locked=is_locked)[::9], hows, strict=False):
+            tell_refund(stage, order_ref, at, **how)
+    settle_waiting(now=at)
+
+
 def _hold_some(stage: Stage, now: datetime) -> None:
     pending = Decision.objects.for_advertiser(stage.advertiser).filter(state=DecisionState.PENDING)
     ids = list(pending.order_by("-conversion_id").values_list("conversion_id", flat=True)[3:40:9])
     note = "Sale seconds after the click"
-    hold_conversions(advertiser=stage.advertiser, conversion_ids=ids, actor=_manager(), now=now, note=note)
+    hold_conversions(advertiser=stage.advertiser, conversion_ids=ids, actor=manager(), now=now, note=note)
 
 
 @transaction.atomic
 def beat_once(*, now: datetime) -> int:
-    """Let a few visitors come by, as a running shop would have them; return the number of sales."""
+    """Let a few visitors come by, as a running shop would have them; return the number of sales.
+
+    Now and then (one time in twenty) something is sent back, and (one in fifty) a partner claims an order.
+    """
     advertiser = Advertiser.objects.filter(slug=SLUG).first()
     if advertiser is None:
         return 0
@@ -132,4 +183,9 @@ def beat_once(*, now: datetime) -> int:
     draw = Random(int(now.timestamp()))
     today = start_of(day_of(now, advertiser.zone), advertiser.zone)
     journeys = [j for j in journeys_of_day(stage, today, draw, draw.randrange(100, 10**6)) if j.touches[-1][0] < now]
-    return record_journeys(stage, [j for j in journeys[:2] if j.sale is None or j.sale.occurred_at < now])
+    sales = record_journeys(stage, [j for j in journeys[:2] if j.sale is None or j.sale.occurred_at < now])
+    if draw.random() < REFUNDS:
+        refund_now_and_then(stage, draw, now)
+    if draw.random() < CLAIMS:
+        claim_now_and_then(stage, draw, now)
+    return sales

@@ -10,7 +10,7 @@ from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
 from apps.campaigns.models import Campaign, Coupon, Enrollment, EnrollmentPeriod, TrackingLink
 from apps.commissions.models import CommissionPlan, PlanAssignment
-from apps.core.actors import SYSTEM
+from apps.core.actors import SYSTEM, Actor, ActorKind
 from apps.identity.models import Advertiser, AdvertiserKey, LegalEntity, Membership, Role, User
 from apps.partners.models import (
     AdSpace,
@@ -41,6 +41,21 @@ class Stage:
     campaign: Campaign
     enrollments: dict[str, Enrollment]
     links: dict[int, list[int]]
+
+
+def manager() -> Actor:
+    """Return the person who runs the advertiser's partner program."""
+    return _person(TEAM[0][0])
+
+
+def speaker(slug: str) -> Actor:
+    """Return who speaks for a partner."""
+    return _person(next(player.email for player in PLAYERS if player.slug == slug))
+
+
+def _person(email: str) -> Actor:
+    user = User.objects.get(email=email)
+    return Actor(ActorKind.USER, str(user.pk), user.name)
 
 
 def set_stage(*, starts_at: datetime, now: datetime) -> Stage:

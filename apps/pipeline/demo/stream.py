@@ -28,12 +28,16 @@ TOUCH_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """A visitor's touches (moment, enrollment or own channel), and the sale at their end, if there is one."""
+    """A visitor's touches (moment, enrollment or own channel), and the sale at their end, if there is one.
+
+    `door` is how the shop tells of it.
+    """
 
     visitor: UUID
     touches: tuple[tuple[datetime, Enrollment | tuple[str, str]], ...]
     device: str
     sale: ConversionFact | None
+    door: str = "s2s"
 
 
 def journeys_of_day(stage: Stage, day: datetime, draw: Random, number: int) -> Iterator[Journey]:
@@ -99,12 +103,12 @@ def record_journeys(stage: Stage, journeys: list[Journey]) -> int:
                 where, what = (None, None, None, None), ("VISIT", *source)
             rows.append((*head, *where, *tail, *what, "", journey.device, "DE"))
         if journey.sale is not None and last is not None:
-            sales.append((journey.sale, last))
+            sales.append((journey.sale, last, journey.door))
     copy_rows("tracking_touchpoint", TOUCH_COLUMNS, rows)
-    for fact, click_id in sales:
+    for fact, click_id, door in sales:
         assert fact.occurred_at is not None
         named = replace(fact, click_ids=(click_id,))
-        record_conversion(campaign=stage.campaign, fact=named, now=fact.occurred_at)
+        record_conversion(campaign=stage.campaign, fact=named, now=fact.occurred_at, source=door)
     return len(sales)
 
 

@@ -99,8 +99,9 @@ def wake_conversions_of_persons(
 
 
 def note_awaited_clicks(conversion_ids: Collection[str]) -> None:
-    """Remember the click ids that conversions name and that are not there yet."""
-    run_sql(NOTE_CLICKS, [array_of(list(conversion_ids))])
+    """Remember the click ids that conversions name and that are not there yet; their clicks are looked for later."""
+    if conversion_ids:
+        run_sql(NOTE_CLICKS, [array_of(list(conversion_ids))])
 
 
 @transaction.atomic

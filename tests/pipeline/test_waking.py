@@ -8,6 +8,7 @@ import pytest
 from apps.commissions.models import Commission
 from apps.core.actors import SYSTEM
 from apps.core.ids import uuid7
+from apps.pipeline.services import settling
 from apps.pipeline.services.opening import WindowTooLong, revise_policy
 from apps.pipeline.services.receiving import receive_conversion
 from apps.pipeline.services.settling import PARKED_AFTER, settle_waiting
@@ -45,6 +46,27 @@ def test_a_conversion_waits_for_the_click_it_names(acme):
     assert wake_awaited(now=NOON) == 1
     settle_waiting(now=NOON)
     assert (Commission.objects.count(), AwaitedClick.objects.count()) == (1, 0)
+
+
+@pytest.mark.parametrize("step", ["note_awaited_clicks", "gather_candidates", "take_off_work_list"])
+def test_a_click_that_comes_while_its_conversion_is_settled_is_not_missed(acme, monkeypatch, step):
+    """Whatever the worker has read by then: the gathering sees the click, or the sweep does."""
+    at = NOON - timedelta(minutes=5)
+    id_ = uuid7(at)
+    make_conversion(acme.campaign, click_ids=[id_])
+    real = getattr(settling, step)
+
+    def once(told):
+        monkeypatch.setattr(settling, step, real)
+        click(acme, id_, at)
+        return real(told)
+
+    monkeypatch.setattr(settling, step, once)
+    settle_waiting(now=NOON)
+    wake_awaited(now=NOON)
+    settle_waiting(now=NOON)
+    assert Commission.objects.get().amount_minor == 800
+    assert not AwaitedClick.objects.exists()
 
 
 def test_a_touch_of_its_visitor_that_comes_late_is_heard(acme):

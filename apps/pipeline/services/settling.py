@@ -117,11 +117,12 @@ def _settle_batch(ids: list[str], now: datetime) -> tuple[int, dict[str, str]]:
     claimed = claim_conversions(ids)
     if not claimed:
         return 0, {}
+    # Before anything is gathered: a click that comes in between is then seen by the gathering or by the sweep.
+    note_awaited_clicks([row.id for row in claimed if row.click_ids])
     states = lock_decisions([row.id for row in claimed])
     batch = _work_out([row for row in claimed if states.get(row.id) not in FINAL], now)
     _write(batch.settled, states, now)
     batch.errors |= correct_conversions([row for row in claimed if row.id not in batch.errors], now)
-    note_awaited_clicks([row.id for row in claimed if row.click_ids])
     take_off_work_list([row.id for row in claimed if row.id not in batch.errors])
     return len(batch.settled), batch.errors
 

@@ -21,12 +21,13 @@ from apps.console import display
 from apps.console.access import MANAGERS, access_of, actor_of, may
 from apps.console.conversion_story import Step
 from apps.console.forms import MinorField, PlainForm
-from apps.console.refunds import what_of
+from apps.console.refunds import is_outdated, what_of
 from apps.console.site import site
 from apps.core.errors import Refusal
 from apps.pipeline.services.deciding_lines import OWN, amount_left, correct_amount, reject_lines
 from apps.records.models import AuditEntry
-from apps.tracking.models import Conversion, ConversionLine, Refund
+from apps.tracking.models import Conversion, Refund
+from apps.tracking.selectors import ToldLines, lines_told_last
 
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 NOTE = gettext_lazy("The partner sees the reason, not the note.")
@@ -35,12 +36,10 @@ NOTE = gettext_lazy("The partner sees the reason, not the note.")
 class PartForm(PlainForm):
     """Which lines fall away, or what the order is worth now; one of the two."""
 
-    def __init__(self, conversion: Conversion, lines: list[ConversionLine], *args: Any, **kwargs: Any) -> None:
+    def __init__(self, conversion: Conversion, told: ToldLines, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if lines:
-            choices = [
-                (line.position, f"{line.name or line.sku or line.category} · {line.quantity} ×") for line in lines
-            ]
+        if told.lines:
+            choices = [(line.position, f"{line.name} · {line.quantity} ×") for line in told.lines]
             self.fields["lines"] = forms.TypedMultipleChoiceField(
                 label=_("Lines to reject"),
                 choices=choices,
@@ -82,7 +81,10 @@ def parts(request: HttpRequest, conversion_id: UUID) -> HttpResponse:
     if decision is None or decision.state == DecisionState.REJECTED:
         raise Http404
     back = reverse("admin:tracking_conversion_change", args=[conversion.pk])
-    form = PartForm(conversion, list(conversion.lines.order_by("position")), request.POST or None)
+    told = lines_told_last(conversion)
+    if is_outdated(request, told):
+        return HttpResponseRedirect(request.path)
+    form = PartForm(conversion, told, request.POST or None)
     if request.method == "POST" and form.is_valid() and _reject(request, conversion, form):
         return HttpResponseRedirect(back)
     return site.render(
@@ -91,6 +93,7 @@ def parts(request: HttpRequest, conversion_id: UUID) -> HttpResponse:
         _("Reject a part of %s") % conversion.order_ref,
         crumbs=[{"title": conversion.order_ref, "link": back}],
         form=form,
+        told=told,
         back=back,
         left=display.money(amount_left(conversion), conversion.currency),
     )

@@ -23,7 +23,8 @@ from apps.console.site import site
 from apps.core.errors import Refusal
 from apps.core.money import Money
 from apps.pipeline.services.receiving import receive_refund
-from apps.tracking.models import Conversion, ConversionLine, Refund
+from apps.tracking.models import Conversion, Refund
+from apps.tracking.selectors import ToldLines, lines_told_last
 
 WAYS = [("whole", gettext_lazy("The whole order")), ("amount", gettext_lazy("An amount"))]
 BY_LINES = ("lines", gettext_lazy("Lines, by pieces"))
@@ -32,19 +33,19 @@ BY_LINES = ("lines", gettext_lazy("Lines, by pieces"))
 class RefundForm(PlainForm):
     """A refund in people's words; a field per line of the order asks how many pieces came back."""
 
-    def __init__(self, conversion: Conversion, lines: list[ConversionLine], *args: Any, **kwargs: Any) -> None:
+    def __init__(self, conversion: Conversion, told: ToldLines, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.conversion, self.lines = conversion, lines
-        ways = [*WAYS, BY_LINES] if lines else WAYS
+        self.conversion, self.lines = conversion, told.lines
+        ways = [*WAYS, BY_LINES] if told.lines else WAYS
         text = _("The shop's own number: the same refund told twice counts once.")
         self.fields["refund_ref"] = forms.CharField(label=_("Refund number"), max_length=120, help_text=text)
         self.fields["way"] = forms.ChoiceField(label=_("What came back"), choices=[("", _("Choose")), *ways])
         self.fields["amount"] = MinorField(
             currency=conversion.currency, required=False, label=_("Amount in %s, net") % conversion.currency
         )
-        for line in lines:
+        for line in told.lines:
             self.fields[f"line_{line.position}"] = forms.IntegerField(
-                label=_("Pieces of %(name)s") % {"name": line.name or line.sku or f"#{line.position}"},
+                label=_("Pieces of %(name)s") % {"name": line.name},
                 required=False,
                 min_value=0,
                 max_value=line.quantity,
@@ -86,9 +87,11 @@ def refund(request: HttpRequest, conversion_id: UUID) -> HttpResponse:
     advertiser = access_of(request).advertiser
     conversion = get_object_or_404(Conversion.objects.for_advertiser(advertiser), pk=conversion_id)
     back = reverse("admin:tracking_conversion_change", args=[conversion.pk])
-    lines = list(conversion.lines.order_by("position"))
     may_write = may(request, MANAGERS)
-    form = RefundForm(conversion, lines, request.POST or None) if may_write else None
+    told = lines_told_last(conversion)
+    if is_outdated(request, told):
+        return HttpResponseRedirect(request.path)
+    form = RefundForm(conversion, told, request.POST or None) if may_write else None
     if request.method == "POST":
         if form is None:
             raise PermissionDenied
@@ -114,6 +117,7 @@ def refund(request: HttpRequest, conversion_id: UUID) -> HttpResponse:
         corrections=[(row, reasons.get(row.reason, row.reason)) for row in corrections],
         amendments=conversion.amendments.order_by("sequence"),
         form=form,
+        told=told,
         cancel_url=back,
         submit=_("Record the refund"),
     )
@@ -133,6 +137,15 @@ def _record(request: HttpRequest, conversion: Conversion, form: RefundForm) -> b
         return False
     text = _("The refund is recorded; what the partners earn follows in a moment.")
     messages.success(request, text if received.created else _("This refund was recorded before."))
+    return True
+
+
+def is_outdated(request: HttpRequest, told: ToldLines) -> bool:
+    """Tell whether a form was shown before the shop told the order anew, so that its lines are others; say so."""
+    sent = request.POST.get("told", "")
+    if sent in ("", str(told.sequence)):
+        return False
+    messages.error(request, _("The shop has told the order anew meanwhile; look at its lines again."))
     return True
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from django.conf import settings
 
 from apps.campaigns.models import Campaign, CampaignState, EnrollmentState, TrackingLink
 from apps.partners.models import Partnership, PartnershipState
+from apps.tracking.facts import amendments_of
+from apps.tracking.models import Conversion
 from apps.tracking.rules.addresses import allowed_address, safe_address
 from apps.tracking.rules.clicks import derive_key
 from apps.tracking.rules.conversions import Terms
@@ -65,4 +69,45 @@ def link_target(code: str) -> LinkTarget | None:
         is_paused=campaign.state == CampaignState.PAUSED,
         starts_at=campaign.starts_at,
         ends_at=campaign.ends_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ToldLine:
+    """A line of an order, by its position from 1, in words and pieces."""
+
+    position: int
+    name: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToldLines:
+    """The lines of an order as they count now: those of the amendment of this sequence, 0 for the first telling."""
+
+    sequence: int
+    lines: tuple[ToldLine, ...]
+
+
+def lines_told_last(conversion: Conversion) -> ToldLines:
+    """Return the lines that positions of refunds and rejected parts count in; two queries.
+
+    An amendment tells no names: a line of a SKU told before keeps the name it had.
+    """
+    first = list(conversion.lines.order_by("position"))
+    sequence, content = amendments_of([conversion.pk]).get(str(conversion.pk), (0, {}))
+    told = content.get("lines")
+    if not isinstance(told, list):
+        lines = [
+            ToldLine(line.position, line.name or line.sku or line.category or f"#{line.position}", line.quantity)
+            for line in first
+        ]
+        return ToldLines(sequence, tuple(lines))
+    names = {line.sku: line.name for line in first if line.sku}
+    return ToldLines(
+        sequence,
+        tuple(
+            ToldLine(place, names.get(line["sku"]) or line["sku"] or line["category"] or f"#{place}", line["quantity"])
+            for place, line in enumerate(told, 1)
+        ),
     )

@@ -1,5 +1,7 @@
 """Recording a refund by hand: whole, by amount or by lines, and what it changes."""
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
 
@@ -7,8 +9,8 @@ from apps.commissions.models import Commission
 from apps.identity.models import Role
 from apps.pipeline.services.settling import settle_waiting
 from apps.records.models import AuditEntry
-from apps.tracking.models import Refund
-from tests.cast import NOON
+from apps.tracking.models import Amendment, Refund
+from tests.cast import NOON, make_conversion, make_touch
 from tests.console.scene import make_scene, member, sell
 
 pytestmark = pytest.mark.django_db
@@ -72,3 +74,54 @@ def test_a_form_that_says_two_things_is_refused(acme):
     assert "Leave it empty" in acme.owner.post(address(acme.open), form).text
     assert "This field is required" in acme.owner.post(address(acme.open), {**form, "way": ""}).text
     assert not Refund.objects.exists()
+
+
+@pytest.fixture
+def amended(acme):
+    """An order of A for 30 and B for 70 that the shop told anew as B for 70 and C for 10."""
+    click = make_touch(acme.enrollments.blog, NOON - timedelta(days=1))
+    lines = [
+        {"sku": "A", "name": "Axe", "unit_price_minor": 30_00},
+        {"sku": "B", "name": "Bow", "unit_price_minor": 70_00},
+    ]
+    sale = make_conversion(acme.campaign, 100_00, NOON, "ANEW", click_ids=[click.pk], lines=lines)
+    settle_waiting(now=NOON)
+    newer = [
+        {"sku": sku, "unit_price_minor": price, "quantity": 1, "category": "DEFAULT", "shop_category": ""}
+        for sku, price in (("B", 70_00), ("C", 10_00))
+    ]
+    content = {"amount_minor": 80_00, "discount_minor": 0, "lines": newer}
+    Amendment.objects.create(
+        advertiser=acme.advertiser, conversion=sale, sequence=1, content=content, content_hash="x", recorded_at=NOON
+    )
+    settle_waiting(now=NOON)
+    return sale
+
+
+def earned(sale) -> int:
+    return sum(Commission.objects.filter(conversion=sale).values_list("amount_minor", flat=True))
+
+
+@pytest.mark.parametrize("page", ["refund", "parts"])
+def test_the_forms_name_the_lines_that_the_shop_told_last(acme, amended, page):
+    text = acme.owner.get(reverse(f"admin:{page}", args=[amended.pk])).text
+    assert ("Bow" in text, "Axe" in text, 'name="told" value="1"' in text) == (True, False, True)
+
+
+def test_the_line_that_was_ticked_is_the_line_that_goes(acme, amended):
+    form = {"told": "1", "lines": ["2"], "reason": "returned"}
+    assert acme.owner.post(reverse("admin:parts", args=[amended.pk]), form).status_code == 302
+    assert earned(amended) == 5_60
+
+    form = {"told": "1", "refund_ref": "R-1", "way": "lines", "line_1": "1", "reason": "returned"}
+    assert acme.owner.post(address(amended), form).status_code == 302
+    settle_waiting(now=NOON)
+    assert earned(amended) == 0
+
+
+@pytest.mark.parametrize("page", ["refund", "parts"])
+def test_a_form_shown_before_the_order_was_told_anew_changes_nothing(acme, amended, page):
+    form = {"told": "0", "lines": ["1"], "refund_ref": "R-1", "way": "lines", "line_1": "1", "reason": "returned"}
+    answer = acme.owner.post(reverse(f"admin:{page}", args=[amended.pk]), form, follow=True)
+    assert "told the order anew meanwhile" in answer.text
+    assert (earned(amended), Refund.objects.count()) == (6_40, 0)

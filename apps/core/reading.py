@@ -4,10 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from psycopg import Cursor
 from psycopg.types.datetime import TimestamptzLoader
 from psycopg.types.string import TextLoader
+
+DATABASE_AWAY = (OperationalError, InterfaceError)
+"""The database is away or busy (a lock, a time-out): the same call may succeed later, and no row is to blame."""
 
 
 def read_rows(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:

@@ -154,6 +154,23 @@ def test_a_poison_row_is_found_by_halving_and_noted(acme):
     assert (JobItem.objects.get().code, JobItem.objects.get().content) == ("failed", {"id": str(sales[2].pk)})
 
 
+def test_a_job_whose_end_fails_is_tried_again_later(acme, monkeypatch):
+    sell(acme, 1)
+    job = ask(acme)
+
+    def broken(*_):
+        raise KeyError("end")
+
+    monkeypatch.setattr(deciding_chunks, "_finish", broken)
+    work_on_decisions(now=LATER)
+    job.refresh_from_db()
+    assert (job.state, job.attempts, job.done) == ("RUNNING", 1, 1)
+    monkeypatch.undo()
+    work_on_decisions(now=LATER)
+    job.refresh_from_db()
+    assert (job.state, job.done, job.moved) == ("DONE", 1, 1)
+
+
 def test_a_job_that_gets_no_further_fails_after_eight_tries_and_says_why(acme, monkeypatch):
     sell(acme, 1)
     job = ask(acme)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
-from django.db import DataError, IntegrityError, transaction
+from django.db import transaction
 
 from apps.commissions.models import (
     ConversionAlreadyDecided,
@@ -22,6 +22,7 @@ from apps.commissions.moving import LockedDecision, Wish, lock_for_deciding, mov
 from apps.core.actors import SYSTEM, Actor
 from apps.core.errors import Conflict, Invalid, NotFound, Refusal
 from apps.core.periods import day_of
+from apps.core.reading import DATABASE_AWAY
 from apps.identity.models import Advertiser
 from apps.ledger.services import commission_entry, post_entries
 from apps.records.services import record_act
@@ -137,7 +138,9 @@ def approve_matured(*, advertiser: Advertiser, now: datetime) -> int:
                 # What somebody else has decided meanwhile is no fault here: the next look no longer finds it.
                 decided = decide_wishes(advertiser, wishes, actor=SYSTEM, now=now, sources=PENDING_ONLY)
                 note_decided(advertiser, wishes[0], decided.moved, SYSTEM, now)
-        except (DataError, IntegrityError):
+        except DATABASE_AWAY:
+            raise
+        except Exception:
             if len(ids) > 1:
                 size = len(ids) // 2
                 continue

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db import DataError, IntegrityError, transaction
+from django.db import transaction
 
 from apps.commissions.moving import Wish
 from apps.commissions.selections import Selection, first_of, movable, selected
 from apps.core.actors import Actor, ActorKind
 from apps.core.periods import day_of
+from apps.core.reading import DATABASE_AWAY
 from apps.identity.models import Advertiser
 from apps.pipeline.services.deciding import CHUNK, REFUSALS, decide_wishes
 from apps.pipeline.services.deciding_jobs import BY_FILTER, BY_LIST, KINDS
@@ -68,13 +69,18 @@ def work_on_decisions(*, now: datetime, chunks: int | None = None, only: int | N
 def _advance(job_id: int, stride: Stride, now: datetime) -> int:
     """Do a chunk of a job; whatever goes wrong is counted against it and never against the others."""
     try:
-        looked_at = _take_chunk(job_id, stride.size, now)
-    except (DataError, IntegrityError) as error:
-        if stride.size > 1:
-            stride.size //= 2
-            return 0
-        _pass_by(job_id, f"{type(error).__name__}: {error}", now)
-        return 1
+        try:
+            looked_at = _take_chunk(job_id, stride.size, now)
+        except DATABASE_AWAY:
+            raise
+        except Exception as error:
+            if stride.size > 1:
+                stride.size //= 2
+                return 0
+            logger.exception("job %s passes a row by", job_id)
+            if not _pass_by(job_id, f"{type(error).__name__}: {error}", now):
+                raise
+            return 1
     except Exception as error:
         logger.exception("job %s got no further", job_id)
         _count_try(job_id, f"{type(error).__name__}: {error}", now)
@@ -198,18 +204,21 @@ def _refused_item(job: Job, place: int, conversion_id: str, code: str, message: 
 
 
 @transaction.atomic
-def _pass_by(job_id: int, error: str, now: datetime) -> None:
-    """Note a single row that the database refuses, and go on behind it."""
+def _pass_by(job_id: int, error: str, now: datetime) -> bool:
+    """Note a single row that fails, and go on behind it; return whether there was one."""
     job = _claim(job_id)
     if job is None:
-        return
+        return False
     if job.kind == BY_FILTER and (ids := _next_ids(job, 1, now)):
         _keep(job, Chunk(1, 0, 1, ids[0], [_refused_item(job, 1, ids[0], FAILED, error)]))
-    elif job.kind == BY_LIST and (items := _next_items(job, 1)):
+        return True
+    if job.kind == BY_LIST and (items := _next_items(job, 1)):
         item = items[0]
         item.outcome, item.code, item.message = JobItemOutcome.REFUSED, FAILED, error[:300]
         item.save(update_fields=["outcome", "code", "message"])
         _keep(job, Chunk(1, 0, 1, str(item.number)))
+        return True
+    return False
 
 
 @transaction.atomic

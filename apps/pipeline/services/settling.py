@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import islice
 from uuid import UUID
 
-from django.db import DataError, IntegrityError, transaction
+from django.db import transaction
 from django.db.models import F
 
 from apps.attribution.writing import forget_shares, write_shares
@@ -24,6 +24,7 @@ from apps.commissions.writing import (
     write_receipts,
 )
 from apps.core.collecting import seldom_collecting
+from apps.core.reading import DATABASE_AWAY
 from apps.journeys.selectors import gather_candidates
 from apps.pipeline.outcomes import Settled, Told, work_out
 from apps.pipeline.selectors import load_settings
@@ -97,11 +98,17 @@ def settle_waiting(
 
 
 def _settle_or_split(ids: list[str], now: datetime) -> SettleResult:
-    """Settle a batch in one transaction; what the database refuses is found by halving."""
+    """Settle a batch in one transaction; whatever fails in it is found by halving, and kept from the others.
+
+    Where the database is away or somebody's lock is in the way, nothing is counted against anyone: it is raised.
+    """
     try:
         settled, errors = _settle_batch(ids, now)
-    except (DataError, IntegrityError) as error:
+    except DATABASE_AWAY:
+        raise
+    except Exception as error:
         if len(ids) == 1:
+            logger.exception("conversion %s cannot be settled", ids[0])
             _note_failures({ids[0]: f"{type(error).__name__}: {error}"}, now)
             return SettleResult(failed=1)
         middle = len(ids) // 2

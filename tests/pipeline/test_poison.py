@@ -1,0 +1,122 @@
+"""One bad row never holds up the others, whatever is wrong with it: a guard's refusal or a bug."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import OperationalError, connection
+
+from apps.commissions.models import Commission, Decision, Receipt
+from apps.commissions.selections import Selection
+from apps.core.actors import SYSTEM
+from apps.pipeline.services import correcting, settling
+from apps.pipeline.services.deciding import approve_matured
+from apps.pipeline.services.deciding_chunks import work_on_decisions
+from apps.pipeline.services.deciding_jobs import ask_by_filter
+from apps.pipeline.services.receiving import receive_refund
+from apps.pipeline.services.settling import PARKED_AFTER, SettleResult, settle_waiting
+from apps.records.models import Job, JobItem
+from apps.tracking.models import Unsettled
+from tests.cast import NOON, make_cast, make_conversion, make_touch
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def acme():
+    return make_cast()
+
+
+def trip(table: str, sale) -> None:
+    """Let a trigger refuse what is written of one sale, as the guards of the house do."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"CREATE FUNCTION trip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.conversion_id = '{sale.pk}' "
+            "THEN RAISE EXCEPTION 'a guard refuses it'; END IF; RETURN NEW; END $$; "
+            f"CREATE TRIGGER trip BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION trip()"
+        )
+
+
+def test_a_conversion_that_a_trigger_refuses_does_not_hold_up_the_others(acme):
+    bad, *good = [make_conversion(acme.campaign) for _ in range(4)]
+    trip("commissions_receipt", bad)
+    for _ in range(PARKED_AFTER):
+        settle_waiting(now=NOON)
+    assert set(Receipt.objects.values_list("pk", flat=True)) == {row.pk for row in good}
+    waiting = Unsettled.objects.get()
+    assert (waiting.pk, waiting.attempts, waiting.parked_at) == (bad.pk, PARKED_AFTER, NOON)
+    assert "a guard refuses it" in waiting.last_error
+
+
+def test_a_bug_that_one_conversion_meets_does_not_hold_up_the_others(acme, monkeypatch):
+    bad = [make_conversion(acme.campaign) for _ in range(4)][0]
+    real = settling.lines_of
+
+    def lines(ids):
+        return {str(bad.pk): {}[str(bad.pk)]} if str(bad.pk) in ids else real(ids)
+
+    monkeypatch.setattr(settling, "lines_of", lines)
+    assert settle_waiting(now=NOON) == SettleResult(settled=3, failed=1)
+    assert Unsettled.objects.get().last_error.startswith("KeyError")
+
+
+def test_a_database_that_is_away_is_counted_against_no_conversion(acme, monkeypatch):
+    make_conversion(acme.campaign)
+
+    def away(_):
+        raise OperationalError("canceling statement due to lock timeout")
+
+    monkeypatch.setattr(settling, "lines_of", away)
+    with pytest.raises(OperationalError):
+        settle_waiting(now=NOON)
+    assert Unsettled.objects.get().attempts == 0
+
+
+@pytest.mark.parametrize("by", ["trigger", "bug"])
+def test_a_correction_that_fails_does_not_hold_up_the_others(acme, monkeypatch, by):
+    sales = []
+    for number in range(3):
+        visitor = uuid4()
+        make_touch(acme.enrollments.blog, visitor=visitor)
+        sales.append(make_conversion(acme.campaign, 100_00, NOON, f"A-{number}", visitor=visitor))
+    settle_waiting(now=NOON)
+    bad = sales[1]
+    if by == "trigger":
+        trip("commissions_commission", bad)
+    else:
+        real = correcting.target_amounts
+        monkeypatch.setattr(
+            correcting,
+            "target_amounts",
+            lambda change, *rest: {}["slug"] if change.row.id == str(bad.pk) else real(change, *rest),
+        )
+    for sale in sales:
+        fields = {"order_ref": sale.order_ref, "refund_ref": "R", "whole": True}
+        receive_refund(advertiser=acme.advertiser, fields=fields, now=NOON)
+    for _ in range(PARKED_AFTER):
+        settle_waiting(now=NOON)
+    corrected = Commission.objects.filter(kind="CORRECTION").values_list("conversion", flat=True)
+    assert set(corrected) == {sales[0].pk, sales[2].pk}
+    waiting = Unsettled.objects.get()
+    assert (waiting.pk, waiting.attempts, waiting.parked_at) == (bad.pk, PARKED_AFTER, NOON)
+
+
+def test_what_cannot_be_approved_by_its_deadline_does_not_hold_up_the_others(acme):
+    bad, *good = [make_conversion(acme.campaign) for _ in range(4)]
+    settle_waiting(now=NOON)
+    trip("commissions_decision", bad)
+    assert approve_matured(advertiser=acme.advertiser, now=NOON + timedelta(days=99)) == 3
+    assert set(Decision.objects.filter(state="APPROVED").values_list("pk", flat=True)) == {row.pk for row in good}
+
+
+def test_a_row_that_a_trigger_refuses_is_noted_in_its_job_and_the_others_are_decided(acme):
+    bad, *good = [make_conversion(acme.campaign) for _ in range(5)]
+    settle_waiting(now=NOON)
+    trip("commissions_decision", bad)
+    call = {"advertiser": acme.advertiser, "actor": SYSTEM, "key": "k", "as_of": NOON, "now": NOON}
+    ask_by_filter(selection=Selection(), state="APPROVED", **call)
+    work_on_decisions(now=NOON)
+    job = Job.objects.get()
+    assert (job.state, job.done, job.moved, job.refused) == ("DONE", 5, 4, 1)
+    assert set(Decision.objects.filter(state="APPROVED").values_list("pk", flat=True)) == {row.pk for row in good}
+    assert "a guard refuses it" in JobItem.objects.get().message

@@ -76,7 +76,7 @@ def record_conversion(
                 campaign=campaign,
                 goal=fact.goal,
                 order_ref=fact.order_ref,
-                occurred_at=fact.occurred_at or now,
+                occurred_at=fact.moved_to or fact.occurred_at or now,
                 recorded_at=now,
                 amount_minor=fact.amount_minor,
                 discount_minor=fact.discount_minor,
@@ -120,7 +120,7 @@ def _meet(campaign: Campaign, fact: ConversionFact, id_: UUID, now: datetime) ->
     customer = Customer(
         id_,
         fact.goal,
-        fact.occurred_at or now,
+        fact.moved_to or fact.occurred_at or now,
         fact.identity,
         click_ids=fact.click_ids,
         is_test=fact.is_test,

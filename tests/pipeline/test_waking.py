@@ -12,7 +12,7 @@ from apps.pipeline.services import settling
 from apps.pipeline.services.opening import WindowTooLong, revise_policy
 from apps.pipeline.services.receiving import receive_conversion
 from apps.pipeline.services.settling import PARKED_AFTER, settle_waiting
-from apps.tracking.models import AwaitedClick, Touchpoint, Unsettled
+from apps.tracking.models import AwaitedClick, Conversion, Touchpoint, Unsettled
 from apps.tracking.rules.conversions import ConversionFact
 from apps.tracking.waking import wake_awaited, wake_conversions_of_visitors
 from tests.cast import NOON, join, make_campaign, make_cast, make_conversion, make_plan, make_touch
@@ -114,3 +114,13 @@ def test_a_shop_s_clock_does_not_put_the_sale_before_its_click(acme, behind, win
     assert not receive_conversion(campaign=acme.campaign, fact=fact, now=later).created
     settle_waiting(now=later)
     assert Commission.objects.count() == wins
+
+
+def test_a_sale_in_its_click_s_own_millisecond_is_told_again_without_a_conflict(acme):
+    """The moment of the click id moves the sale's, but is no part of what the shop told."""
+    touch = make_touch(acme.enrollments.blog, NOON)
+    fact = ConversionFact("SALE", "A-1", 100_00, "EUR", click_ids=(touch.pk,))
+    first = receive_conversion(campaign=acme.campaign, fact=fact, now=NOON)
+    again = receive_conversion(campaign=acme.campaign, fact=fact, now=NOON + timedelta(seconds=5))
+    assert (first.created, again.created, again.id) == (True, False, first.id)
+    assert Conversion.objects.get().occurred_at > NOON

@@ -138,4 +138,4 @@ def after_its_clicks(fact: ConversionFact, now: datetime) -> ConversionFact:
     """
     told = fact.occurred_at or now
     last = max((moment_of(id_) + MILLISECOND for id_ in fact.click_ids), default=told)
-    return replace(fact, occurred_at=last) if told < last <= told + SKEW else fact
+    return replace(fact, moved_to=last) if told < last <= told + SKEW else fact

@@ -56,7 +56,7 @@ class ConversionFact:
     `amount_minor` is after the order discount `discount_minor`, net of VAT and shipping. Without
     `occurred_at` the conversion happened when it was told. `forged_clicks` counts click ids left out, `unknown`
     names fields of the call that nothing is read from. `is_update` allows to amend what was told before, by `sequence`
-    or next in turn.
+    or next in turn. `moved_to` is when it happened by this house's clock, where the shop's cannot be right.
     """
 
     goal: str
@@ -76,6 +76,7 @@ class ConversionFact:
     is_update: bool = False
     sequence: int | None = None
     identity: Identity = NOBODY
+    moved_to: datetime | None = None
 
     @property
     def ignored(self) -> list[str]:
@@ -86,9 +87,10 @@ class ConversionFact:
         """Return what tells an exact repeat from other content: SHA-256 over the campaign and what was sold.
 
         The customer is compared by keys, which can be erased: a hash that stays must not give away who it was.
+        What this house makes of the call is no part of it: the same call later must have the same hash.
         """
         content = {**asdict(self), "campaign_id": campaign_id}
-        for name in ("forged_clicks", "unknown", "is_update", "sequence", "identity"):
+        for name in ("forged_clicks", "unknown", "is_update", "sequence", "identity", "moved_to"):
             del content[name]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
         return hashlib.sha256(text.encode()).hexdigest()

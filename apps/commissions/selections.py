@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
 
 from apps.attribution.models import Share
-from apps.commissions.models import Commission, Decision, DecisionState
+from apps.commissions.models import Commission, Decision, DecisionState, Move
 from apps.core.money import Money
 from apps.identity.models import Advertiser
 from apps.partners.models import Partner
@@ -145,3 +145,9 @@ def first_of(decisions: QuerySet[Decision], *, after: str, limit: int) -> Sequen
     """Return the ids of the first conversions after a place, in the order of their ids."""
     rest = decisions.filter(conversion_id__gt=UUID(after)) if after else decisions
     return [str(id_) for id_ in rest.order_by("conversion_id").values_list("conversion_id", flat=True)[:limit]]
+
+
+def words_before(ids: Sequence[str], state: str) -> dict[str, tuple[str, str]]:
+    """Return the reason and the note of each conversion's last move to a state; those never moved there are missing."""
+    moves = Move.objects.filter(conversion__in=[UUID(id_) for id_ in ids], state=state).order_by("pk")
+    return {str(id_): (reason, note) for id_, reason, note in moves.values_list("conversion_id", "reason", "note")}

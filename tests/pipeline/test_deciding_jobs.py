@@ -21,13 +21,16 @@ from apps.pipeline.services.deciding_chunks import work_on_decisions
 from apps.pipeline.services.deciding_jobs import (
     JobKeyReused,
     JobOver,
+    JobRunning,
     MomentToCome,
     NoSuchJob,
     NotUndoable,
     ask_by_filter,
+    ask_by_list,
     cancel_job,
     undo_job,
 )
+from apps.pipeline.services.deciding_list import foresee
 from apps.pipeline.services.settling import settle_waiting
 from apps.records.models import AuditEntry, Job, JobItem
 from apps.tracking.models import Refund, Unsettled
@@ -242,6 +245,59 @@ def test_a_hold_is_undone_as_far_as_nobody_has_moved_it_since(acme):
     assert (back.created, undo_job(**call).created, back.job.total) == (True, False, 2)
     work_on_decisions(now=LATER + timedelta(minutes=1))
     assert states(sales) == ["APPROVED", "PENDING", "PENDING"]
+
+
+def test_a_job_is_undone_only_after_its_end(acme, small_chunks):
+    sales = sell(acme, 3)
+    job = ask(acme, state="ON_HOLD", reason="review")
+    work_on_decisions(now=LATER, chunks=1)
+    call = {"advertiser": acme.advertiser, "job_id": job.pk, "actor": SYSTEM, "now": LATER + timedelta(minutes=1)}
+    with pytest.raises(JobRunning):
+        undo_job(**call)
+    assert Job.objects.count() == 1
+    work_on_decisions(now=LATER)
+    assert undo_job(**call).created
+    work_on_decisions(now=LATER + timedelta(minutes=1))
+    assert states(sales) == ["PENDING"] * 3
+
+
+def test_a_release_undone_holds_each_for_its_old_reason(acme):
+    sales = sell(acme, 2)
+    for sale, reason, note in zip(sales, ("suspicious", "waiting"), ("two in a second", ""), strict=True):
+        hold_conversions(
+            advertiser=acme.advertiser, conversion_ids=[sale.pk], reason=reason, note=note, actor=SYSTEM, now=LATER
+        )
+    job = ask(acme, state="PENDING", selection=Selection(states=("ON_HOLD",)))
+    work_on_decisions(now=LATER)
+    undo_job(advertiser=acme.advertiser, job_id=job.pk, actor=SYSTEM, now=LATER)
+    work_on_decisions(now=LATER)
+    rows = Decision.objects.in_bulk([sale.pk for sale in sales])
+    held = [(rows[sale.pk].state, rows[sale.pk].reason, rows[sale.pk].note) for sale in sales]
+    assert held == [("ON_HOLD", "suspicious", "two in a second"), ("ON_HOLD", "waiting", "")]
+
+
+@pytest.mark.parametrize("chunk", [1, 500])
+@pytest.mark.parametrize("id_first", [True, False])
+def test_a_conversion_named_by_both_its_names_is_decided_once(acme, monkeypatch, chunk, id_first):
+    monkeypatch.setattr(deciding_chunks, "LIST_CHUNK", chunk)
+    sale, other = sell(acme, 2)
+    names = [{"id": str(sale.pk)}, {"order_ref": sale.order_ref}][:: 1 if id_first else -1]
+    unread = {**names[1], "decision": "perhaps"}
+    items = [
+        unread,
+        {**names[0], "decision": "approve"},
+        {"order_ref": other.order_ref, "decision": "approve"},
+        {**names[1], "decision": "reject", "reason": "returned"},
+    ]
+    job = ask_by_list(advertiser=acme.advertiser, actor=SYSTEM, key="k", now=LATER, items=items).job
+    foreseen = list(job.items.order_by("number"))
+    foresee(acme.advertiser, foreseen, now=LATER)
+    work_on_decisions(now=LATER)
+
+    wanted = [("REFUSED", "invalid_decision"), ("DONE", ""), ("DONE", ""), ("REFUSED", "repeated_in_list")]
+    assert [(item.outcome, item.code) for item in foreseen] == wanted
+    assert list(job.items.order_by("number").values_list("outcome", "code")) == wanted
+    assert states([sale, other]) == ["APPROVED", "APPROVED"]
 
 
 def test_an_approval_is_not_undone_but_rejected_by_its_job(acme):

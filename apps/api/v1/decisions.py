@@ -254,7 +254,8 @@ class JobViewSet(viewsets.ReadOnlyModelViewSet):
 
     @extend_schema(
         summary="Undo a job",
-        description=f"{DECIDE} Holds and releases only; 409 `not_undoable` for the others. Answers with the new job.",
+        description=f"{DECIDE} Holds and releases only; 409 `not_undoable` for the others, `job_running` before it "
+        "is over. Answers with the new job.",
         request=None,
         responses={200: JobSerializer},
     )

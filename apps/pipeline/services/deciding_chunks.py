@@ -11,7 +11,7 @@ from datetime import datetime
 from django.db import transaction
 
 from apps.commissions.moving import Wish
-from apps.commissions.selections import Selection, first_of, movable, selected
+from apps.commissions.selections import Selection, first_of, movable, selected, words_before
 from apps.core.actors import Actor, ActorKind
 from apps.core.periods import day_of
 from apps.core.reading import DATABASE_AWAY
@@ -162,7 +162,9 @@ def _by_filter(job: Job, advertiser: Advertiser, size: int, now: datetime) -> Ch
     if not ids:
         return Chunk()
     asked = job.content
-    wishes = [Wish(id_, asked["state"], asked["reason"], asked["note"]) for id_ in ids]
+    before = words_before(ids, asked["state"]) if asked.get("as_before") else {}
+    told = (asked["reason"], asked["note"])
+    wishes = [Wish(id_, asked["state"], *before.get(id_, told)) for id_ in ids]
     decided = decide_wishes(advertiser, wishes, actor=actor_of(job), now=now, job_id=job.pk)
     items = [
         _refused_item(job, place, id_, code, REFUSALS[code].message)

@@ -40,6 +40,11 @@ class JobOver(Conflict):
     message = "The job is over; there is nothing left to cancel."
 
 
+class JobRunning(Conflict):
+    code = "job_running"
+    message = "The job is not over yet; wait for its end or cancel it, then undo it."
+
+
 class NotUndoable(Conflict):
     code = "not_undoable"
     message = "Approvals and rejections are not undone; an approval that has not locked can be rejected."
@@ -84,10 +89,12 @@ def ask_by_filter(
     now: datetime,
     reason: str = "",
     note: str = "",
+    as_before: bool = False,
 ) -> Asked:
     """Ask for a decision on all conversions of a filter, as they stood at `as_of`; workers do it in chunks.
 
-    The same key with the same content is the same job. Raises ReasonNeeded, MomentToCome, JobKeyReused.
+    `as_before` gives each the reason and the note that it was last in this state for, where there is one. The same key
+    with the same content is the same job. Raises ReasonNeeded, MomentToCome, JobKeyReused.
     """
     check_reason(state, reason)
     if as_of > now:
@@ -97,7 +104,7 @@ def ask_by_filter(
         "reason": reason,
         "note": note[:300],
         "selection": selection.content(),
-    }
+    } | ({"as_before": True} if as_before else {})
     meant = movable(selected(advertiser, selection, as_of=as_of), state, today=day_of(now, advertiser.zone))
     job = Job(total=meant.count(), as_of=as_of, state=JobState.WAITING)
     return _ask(job, BY_FILTER, advertiser, content, actor, key, now)
@@ -201,7 +208,7 @@ def cancel_job(*, advertiser: Advertiser, job_id: int, actor: Actor, now: dateti
 def undo_job(*, advertiser: Advertiser, job_id: int, actor: Actor, now: datetime) -> Asked:
     """Ask for the way back of what a job has put on hold or taken off it, as far as nobody has moved it since.
 
-    Raises NoSuchJob, NotUndoable. Undoing twice is one job.
+    What is held again is held for its old reason. Raises NoSuchJob, NotUndoable, JobRunning. Undoing twice is one job.
     """
     job = Job.objects.for_advertiser(advertiser).filter(pk=job_id, kind=BY_FILTER).first()
     if job is None:
@@ -209,12 +216,15 @@ def undo_job(*, advertiser: Advertiser, job_id: int, actor: Actor, now: datetime
     state = job.content["state"]
     if state not in OPPOSITE:
         raise NotUndoable
+    if not job.is_over:
+        raise JobRunning
     back = OPPOSITE[state]
     return ask_by_filter(
         advertiser=advertiser,
         selection=Selection(states=(state,), job_id=job.pk),
         state=back,
         reason=HoldReason.REVIEW if back == DecisionState.ON_HOLD else "",
+        as_before=back == DecisionState.ON_HOLD,
         actor=actor,
         key=f"undo:{job.pk}",
         as_of=job.finished_at or now,

@@ -9,6 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
+from django.db.models.fields.json import KT
 
 from apps.commissions.models import ConversionAlreadyDecided, Decision, DecisionState
 from apps.commissions.moving import Wish
@@ -17,7 +19,7 @@ from apps.core.errors import Invalid, Refusal
 from apps.core.money import Money
 from apps.core.periods import day_of
 from apps.identity.models import Advertiser
-from apps.pipeline.rules.listed import Listed, Names, presentable, read_listed
+from apps.pipeline.rules.listed import InvalidDecision, Listed, Names, presentable, read_listed
 from apps.pipeline.services.deciding import (
     REFUSALS,
     ConversionLocked,
@@ -43,6 +45,7 @@ class Known:
     """A conversion as a list needs it."""
 
     id: str
+    name: str
     currency: str
 
 
@@ -83,12 +86,36 @@ def resolve(advertiser: Advertiser, rows: Sequence[Listed]) -> dict[str, Known]:
     own = Conversion.objects.for_advertiser(advertiser)
     found: dict[str, Known] = {}
     fields = ("pk", "goal", "order_ref", "currency")
-    for pk, _, _, currency in own.filter(pk__in=[UUID(row.id) for row in rows if row.id]).values_list(*fields):
-        found[str(pk)] = Known(str(pk), currency)
+    ids = [UUID(row.id) for row in rows if row.id]
+    for pk, goal, order_ref, currency in own.filter(pk__in=ids).values_list(*fields):
+        found[str(pk)] = Known(str(pk), f"{goal} {order_ref}", currency)
     refs = {row.order_ref for row in rows if not row.id}
     for pk, goal, order_ref, currency in own.filter(order_ref__in=refs).values_list(*fields) if refs else ():
-        found[f"{goal} {order_ref}"] = Known(str(pk), currency)
+        name = f"{goal} {order_ref}"
+        found[name] = Known(str(pk), name, currency)
     return found
+
+
+def _named_before(items: Sequence[JobItem], known: Mapping[str, Known]) -> set[str]:
+    """Return the conversions that rows of the job before these name, also by their other name; one query.
+
+    Rows that could not be read name nothing; a name told twice is refused when the list is read.
+    """
+    names = {target.name: target.id for target in known.values()} | {target.id: target.id for target in known.values()}
+    if not names:
+        return set()
+    ids = [target.id for target in known.values()]
+    refs = [target.name.partition(" ")[2] for target in known.values()]
+    earlier = (
+        JobItem.objects.filter(job=items[0].job_id, number__lt=items[0].number)
+        .exclude(code=InvalidDecision.code)
+        .exclude(content__has_key="decision")
+        .annotate(told_id=KT("content__id"), told_ref=KT("content__order_ref"), told_goal=KT("content__goal"))
+        .filter(Q(told_id__in=ids) | Q(told_ref__in=refs))
+        .values_list("told_id", "told_goal", "told_ref")
+    )
+    told = (id_ or f"{goal} {order_ref}" for id_, goal, order_ref in earlier)
+    return {names[name] for name in told if name in names}
 
 
 def decide_items(advertiser: Advertiser, items: Sequence[JobItem], *, actor: Actor, now: datetime, job_id: int) -> None:
@@ -99,7 +126,7 @@ def decide_items(advertiser: Advertiser, items: Sequence[JobItem], *, actor: Act
     """
     rows = {item.pk: listed_of(item.content) for item in items}
     known = resolve(advertiser, list(rows.values()))
-    taken: set[str] = set()
+    taken = _named_before(items, known)
     plain: list[tuple[JobItem, Wish]] = []
     for item in items:
         row = rows[item.pk]
@@ -147,7 +174,7 @@ def _note(item: JobItem, outcome: JobItemOutcome, refusal: Refusal | None = None
 
 
 def foresee(advertiser: Advertiser, items: Sequence[JobItem], *, now: datetime) -> None:
-    """Note on each waiting row, without storing it, what applying it now would come to; four queries.
+    """Note on each waiting row, without storing it, what applying it now would come to; five queries.
 
     Parts are foreseen as far as their conversion allows them; whether the amounts work out shows when they are applied.
     """
@@ -157,14 +184,19 @@ def foresee(advertiser: Advertiser, items: Sequence[JobItem], *, now: datetime) 
     decisions = Decision.objects.for_advertiser(advertiser).in_bulk(ids)
     unsettled = set(Unsettled.objects.filter(pk__in=ids).values_list("pk", flat=True))
     today = day_of(now, advertiser.zone)
-    for item in items:
-        if item.pk not in rows:
-            continue
+    waiting = [item for item in items if item.pk in rows]
+    taken = _named_before(waiting, known)
+    for item in waiting:
         row, target = rows[item.pk], known.get(rows[item.pk].name)
         decision = decisions.get(UUID(target.id)) if target else None
         if target is None:
             _note(item, REFUSED, NoSuchConversion())
-        elif decision is None or UUID(target.id) in unsettled:
+            continue
+        if target.id in taken:
+            _note(item, REFUSED, RepeatedInList())
+            continue
+        taken.add(target.id)
+        if decision is None or UUID(target.id) in unsettled:
             _note(item, REFUSED, ConversionUnsettled())
         elif row.is_of_parts:
             is_over = decision.state == DecisionState.REJECTED

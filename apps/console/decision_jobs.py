@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import io
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -39,6 +39,7 @@ from apps.pipeline.services.deciding_jobs import (
 from apps.pipeline.services.deciding_list import foresee
 from apps.records.models import Job, JobItemOutcome, JobState
 from apps.tracking.models import Conversion
+from apps.tracking.rules.fields import moment_of
 
 TYPED_FROM = 100
 SHOWN_ROWS = 200
@@ -130,7 +131,7 @@ def decide_many(request: HttpRequest) -> HttpResponse:
     if verb not in VERBS or selection is None:
         raise Http404
     advertiser, now = access_of(request).advertiser, timezone.now()
-    as_of = min(parse_datetime(request.POST.get("as_of", "")) or now, now)
+    as_of = _moment(request, now)
     state, word = VERBS[verb]
     found = selected(advertiser, selection, as_of=as_of)
     weight = weigh(movable(found, state, today=day_of(now, advertiser.zone)))
@@ -161,7 +162,15 @@ def decide_many(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _ask(request: HttpRequest, form: BulkForm, selection: Selection, state: str, as_of: Any) -> int | None:
+def _moment(request: HttpRequest, now: datetime) -> datetime:
+    """Return the moment that the page was shown at. Raises BadRequest where the page has never said that."""
+    try:
+        return min(moment_of(request.POST, "as_of", now) or now, now)
+    except Refusal as refusal:
+        raise BadRequest(refusal.message) from None
+
+
+def _ask(request: HttpRequest, form: BulkForm, selection: Selection, state: str, as_of: datetime) -> int | None:
     """Ask for the job; show a refusal in the form."""
     try:
         asked = ask_by_filter(
@@ -263,7 +272,7 @@ def decision_job(request: HttpRequest, job_id: int) -> HttpResponse:
     items = list(job.items.order_by("number")[:SHOWN_ROWS] if is_draft else _told_items(job))
     if is_draft:
         foresee(advertiser, items, now=timezone.now())
-    named = [UUID(item.content["id"]) for item in items if len(item.content.get("id", "")) == 36]
+    named = [id_ for item in items if (id_ := _uuid(item.content.get("id", "")))]
     orders = {
         str(pk): order
         for pk, order in Conversion.objects.for_advertiser(advertiser)
@@ -283,13 +292,21 @@ def decision_job(request: HttpRequest, job_id: int) -> HttpResponse:
         items=items,
         is_draft=is_draft,
         unchanged=job.items.filter(outcome=JobItemOutcome.UNCHANGED).count() if job.kind != BY_FILTER else 0,
-        reason={**dict(Reason.choices), **dict(HoldReason.choices)}.get(job.content.get("reason", ""), ""),
+        reason=REASONS.get(job.content.get("reason", ""), ""),
         may_write=may(request, MANAGERS),
         is_running=job.state in (JobState.WAITING, JobState.RUNNING),
         is_undoable=job.is_over and job.kind == BY_FILTER and state in OPPOSITE and job.moved > 0,
         is_rejectable=job.is_over and state == DecisionState.APPROVED and job.moved > 0,
         is_final=job.is_over and state == DecisionState.REJECTED,
     )
+
+
+def _uuid(text: str) -> UUID | None:
+    """Return the id that a text is, or None: refused rows keep what they were told."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def said(content: dict[str, Any]) -> str:
@@ -300,6 +317,9 @@ def said(content: dict[str, Any]) -> str:
         if name in ("id", "order_ref", "row", "state") or (name, value) == ("goal", "SALE"):
             continue
         shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+        if name == "reason":
+            words.append(str(REASONS.get(str(value), value)))
+            continue
         words.append(f"{name} {shown}")
     return " · ".join(words)
 

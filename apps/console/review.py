@@ -36,7 +36,7 @@ def review(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return _decide(request)
     waiting = queue(request)
-    decision = behind(waiting, request.GET.get("after", "")).first()
+    decision = behind(request, waiting, request.GET.get("after", "")).first()
     again = decision is None and "after" in request.GET and waiting.exists()
     context: dict[str, Any] = {"queue": _queue(request), "again": again, "decision": decision}
     if decision is not None:
@@ -75,10 +75,11 @@ def queue(request: HttpRequest) -> QuerySet[Decision]:
     return rows.select_related("conversion__campaign", "conversion__advertiser").order_by("decide_by", "conversion_id")
 
 
-def behind(rows: QuerySet[Decision], after: str) -> QuerySet[Decision]:
-    """Return the rows behind one of them in their order, or all."""
+def behind(request: HttpRequest, rows: QuerySet[Decision], after: str) -> QuerySet[Decision]:
+    """Return the rows behind one of the advertiser's own in their order, or all."""
     try:
-        place = Decision.objects.filter(pk=UUID(after)).values_list("decide_by", "conversion_id").first()
+        own = Decision.objects.for_advertiser(access_of(request).advertiser)
+        place = own.filter(pk=UUID(after)).values_list("decide_by", "conversion_id").first()
     except ValueError:
         place = None
     if place is None:

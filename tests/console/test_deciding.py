@@ -19,7 +19,7 @@ from apps.ledger.models import Posting
 from apps.pipeline.services.deciding_chunks import work_on_decisions
 from apps.pipeline.services.settling import settle_waiting
 from apps.records.models import Job
-from tests.cast import NOON, make_conversion, make_touch
+from tests.cast import NOON, make_advertiser, make_campaign, make_conversion, make_plan, make_policy, make_touch
 from tests.console.scene import make_scene, member, sell, state_of
 
 pytestmark = pytest.mark.django_db
@@ -230,7 +230,7 @@ def test_somebody_faster_is_told_of_in_the_queue(acme):
 
 def test_pages_ask_the_database_as_often_for_one_row_as_for_three(acme):
     job = upload(acme, "order_ref,decision\nOPEN-1,approve\n")["Location"]
-    wanted = {"review": 17, "many": 8, "job": 9, "jobs": 4}
+    wanted = {"review": 17, "many": 8, "job": 10, "jobs": 4}
 
     def asked() -> dict[str, int]:
         pages = {
@@ -316,3 +316,29 @@ def test_hold_rules_are_set_on_the_campaign_and_shown_on_what_they_held(acme):
     assert acme.neighbor.post(address, rules).status_code == 404
     assert member(acme, Role.ANALYST).post(address, rules).status_code == 403
     assert HoldPolicy.objects.count() == 1
+
+
+@pytest.mark.parametrize("as_of", ["2026-02-30T10:00:00Z", "2026-02-20T10:00:00", "0001-01-01T00:00:00+14:00", "x"])
+def test_a_moment_that_no_page_was_shown_at_is_refused(acme, as_of):
+    address = f"{reverse('admin:decide_many')}?verb=approve&state=open"
+    assert acme.owner.post(address, {"as_of": as_of, "key": "k"}).status_code == 400
+    assert not Job.objects.exists()
+
+
+def test_an_id_that_is_none_is_refused_in_the_preview(acme):
+    page = acme.owner.get(upload(acme, f"id,decision\n{'x' * 36},approve\n")["Location"])
+    assert (page.status_code, "is the conversion&#x27;s id" in page.text) == (200, True)
+
+
+def test_the_queue_goes_on_behind_the_advertisers_own_conversions_only(acme):
+    sell_more(acme, "SECOND")
+    first, second = Decision.objects.filter(advertiser=acme.advertiser, state="PENDING").order_by("decide_by")
+    address = f"{reverse('admin:review')}?after="
+    assert acme.owner.get(f"{address}{first.pk}").context["conversion"].pk == second.pk
+    campaign = make_campaign(make_advertiser("initech"), slug="initech")
+    make_policy(campaign)
+    make_plan(campaign)
+    foreign = make_conversion(campaign, at=timezone.now() + timedelta(days=9))
+    settle_waiting(now=timezone.now())
+    assert Decision.objects.filter(pk=foreign.pk, decide_by__gt=second.decide_by).exists()
+    assert acme.owner.get(f"{address}{foreign.pk}").context["conversion"].pk == first.pk

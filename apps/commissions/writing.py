@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from itertools import repeat
 from typing import NamedTuple
@@ -96,6 +96,15 @@ def lock_decisions(conversion_ids: Sequence[str]) -> dict[str, str]:
         [array_of(conversion_ids)],
     )
     return {row[0]: row[1] for row in rows}
+
+
+def rejected_among(conversion_ids: Collection[str]) -> set[str]:
+    """Return those of some conversions that are rejected."""
+    rows = read_rows(
+        f"SELECT conversion_id FROM {Decision._meta.db_table} WHERE conversion_id = ANY(%s::uuid[]) AND state = %s",
+        [array_of(conversion_ids), DecisionState.REJECTED.value],
+    )
+    return {row[0] for row in rows}
 
 
 def receipt_hashes(conversion_ids: Sequence[str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 from django.db import connection
@@ -18,10 +18,15 @@ CUSTOMER_KINDS = (KeyKind.CUSTOMER, KeyKind.EMAIL)
 
 
 def duplicates_among(
-    conversions: Sequence[ConversionRow], campaigns: Mapping[int, Campaign], *, now: datetime
+    conversions: Sequence[ConversionRow],
+    campaigns: Mapping[int, Campaign],
+    *,
+    rejected: Callable[[Collection[str]], Collection[str]],
+    now: datetime,
 ) -> frozenset[str]:
     """Return the ids of those that are duplicates, deciding on what is not decided yet; tests are no duplicates.
 
+    `rejected` says which conversions are rejected by now: nothing repeats those. A verdict once given stays.
     Campaigns without a scope cost nothing. The caller holds the conversions' work-list rows and a transaction.
     """
     scoped = [row for row in conversions if campaigns[row.campaign_id].dedup_scope and not row.is_test]
@@ -33,12 +38,17 @@ def duplicates_among(
     for campaign_id in sorted(groups):
         with connection.cursor() as cursor:
             cursor.execute(LOCK, [campaign_id % 2**31])
-        _judge(groups[campaign_id], campaigns[campaign_id], now)
+        _judge(groups[campaign_id], campaigns[campaign_id], rejected, now)
     ids = [row.id for row in scoped]
     return frozenset(str(pk) for pk in Duplicate.objects.filter(pk__in=ids).values_list("pk", flat=True))
 
 
-def _judge(rows: Sequence[ConversionRow], campaign: Campaign, now: datetime) -> None:
+def _judge(
+    rows: Sequence[ConversionRow],
+    campaign: Campaign,
+    rejected: Callable[[Collection[str]], Collection[str]],
+    now: datetime,
+) -> None:
     """Write the verdicts on a campaign's conversions that have none."""
     ids = [row.id for row in rows]
     judged = {str(pk) for pk in Duplicate.objects.filter(pk__in=ids).values_list("pk", flat=True)}
@@ -59,8 +69,11 @@ def _judge(rows: Sequence[ConversionRow], campaign: Campaign, now: datetime) -> 
     keys = {key for one in sold for key in keys_of(one, scope)}
     known: dict[str, list[First]] = defaultdict(list)
     found = FirstOfScope.objects.filter(campaign=campaign, key__in=keys)
-    for key, conversion_id, at in found.values_list("key", "conversion_id", "occurred_at"):
-        known[key].append(First(str(conversion_id), at))
+    rows_found = list(found.values_list("key", "conversion_id", "occurred_at"))
+    fallen = rejected({str(row[1]) for row in rows_found}) if rows_found else ()
+    for key, conversion_id, at in rows_found:
+        if str(conversion_id) not in fallen:
+            known[key].append(First(str(conversion_id), at))
     verdicts = judge(sold, scope, campaign.dedup_days, known)
     times = {row.id: row.occurred_at for row in fresh}
     FirstOfScope.objects.bulk_create(

@@ -20,6 +20,7 @@ from apps.commissions.writing import (
     lock_decisions,
     open_decisions,
     receipt_hashes,
+    rejected_among,
     write_commissions,
     write_receipts,
 )
@@ -140,7 +141,8 @@ def _work_out(conversions: Sequence[ConversionRow], now: datetime) -> Batch:
     ids = [row.id for row in conversions]
     lines, amendments = lines_of(ids), amendments_of(ids)
     settings = load_settings({row.campaign_id for row in conversions})
-    repeated = duplicates_among(conversions, {pk: facts.campaign for pk, facts in settings.items()}, now=now)
+    campaigns = {pk: facts.campaign for pk, facts in settings.items()}
+    repeated = duplicates_among(conversions, campaigns, rejected=rejected_among, now=now)
     told = [
         Told(row, lines.get(row.id, ()), journey, settings[row.campaign_id], amendments.get(row.id), row.id in repeated)
         for row, journey in zip(conversions, gather_candidates(conversions), strict=True)

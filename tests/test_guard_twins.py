@@ -31,6 +31,7 @@ from apps.tracking.models import (
     Merge,
     Person,
     Refund,
+    Repeat,
     Sighting,
     StatedTouch,
 )
@@ -142,7 +143,7 @@ BESIDE = {
         "tracking_refund", id=new_id("tracking_refund"), refund_ref="'TWIN'"
     ),
     "tracking_amendment.pgtrigger_put_on_work_list": copy(
-        "tracking_amendment", id=new_id("tracking_amendment"), sequence="99"
+        "tracking_amendment", id=new_id("tracking_amendment"), sequence="99", turn="0", origin="'SHOP'"
     ),
     "tracking_statedtouch.pgtrigger_put_on_work_list": copy(
         "tracking_statedtouch", id=new_id("tracking_statedtouch"), touch_id="gen_random_uuid()"
@@ -178,6 +179,8 @@ CHECKS = {
         "UPDATE statements_statement SET carried_minor = 1, earned_minor = earned_minor + 1"
     ),
     "commissions_partnerreview.review_has_a_reason": "UPDATE commissions_partnerreview SET reason = ''",
+    "tracking_amendment.the_shop_numbers_only_its_own": "UPDATE tracking_amendment SET turn = turn + 1",
+    "tracking_repeat.nothing_repeats_itself": "UPDATE tracking_repeat SET original_id = conversion_id",
     "tracking_duplicate.nothing_is_its_own_duplicate": "UPDATE tracking_duplicate SET original_id = conversion_id",
     "tracking_identitykey.shared_keys_join_nobody": (
         "UPDATE tracking_identitykey SET shared_at = now() WHERE person_id IS NOT NULL"
@@ -359,6 +362,7 @@ def scene():
         order_ref="SOLD-1", refund_ref="R-1", kind="AMOUNT", amount_minor=10_00, occurred_at=SOLD, **told
     )
     Amendment.objects.create(conversion=sale, sequence=1, content={"amount_minor": 1_900_00}, **told)
+    Amendment.objects.create(conversion=sale, sequence=0, turn=1, origin="ORDER", content={}, **told)
     settle_waiting(now=SOLD)
     close_month(advertiser=acme.advertiser, month=date(2026, 2, 1), actor=SYSTEM, now=CLOSED)
     issue_invoices(advertiser=acme.advertiser, actor=SYSTEM, now=CLOSED)
@@ -386,6 +390,7 @@ def tell_of_persons(acme, sale, other):
     CustomerStanding.objects.create(conversion=sale, is_new=True, reason="first_order", decided_at=SOLD, **of_acme)
     FirstOfScope.objects.create(campaign=acme.campaign, conversion=sale, key="click", occurred_at=SOLD, **of_acme)
     Duplicate.objects.create(conversion=other, original=sale, scope="CLICK", recorded_at=SOLD, **of_acme)
+    Repeat.objects.create(conversion=sale, original=other, recorded_at=SOLD, **of_acme)
     StatedTouch.objects.create(conversion=sale, touch_id=uuid4(), visitor=uuid4(), recorded_at=SOLD, **of_acme)
     settle_waiting(now=SOLD)
 

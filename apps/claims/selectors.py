@@ -31,28 +31,41 @@ class Standing:
     conversion: Conversion | None = None
     decision: Decision | None = None
     credits: Sequence[Credit] = ()
+    claimed_by: frozenset[int] = frozenset()
+    """Ids of the partners whose claims for the order were accepted."""
 
     def part_of(self, partner_id: int) -> Fraction:
         return sum((row.share for row in self.credits if row.partner.pk == partner_id), Fraction(0))
+
+    def claimed_by_others(self, partner_id: int) -> list[Credit]:
+        """Return what others have of the order by claims that were accepted."""
+        return [row for row in self.credits if row.partner.pk != partner_id and row.partner.pk in self.claimed_by]
 
     def is_credited_to_others(self, partner_id: int) -> bool:
         return any(row.partner.pk != partner_id for row in self.credits)
 
 
 def standing_of(claim: Claim) -> Standing:
-    """Return how the claimed order stands now. Three queries."""
-    conversion = (
-        Conversion.objects.filter(advertiser=claim.advertiser_id, goal=claim.goal, order_ref=claim.order_ref)
-        .select_related("campaign", "decision")
-        .first()
-    )
+    """Return how the claimed order stands now. Four queries."""
+    return _standing(advertiser=claim.advertiser_id, goal=claim.goal, order_ref=claim.order_ref)
+
+
+def standing_of_conversion(conversion: Conversion) -> Standing:
+    """Return how a conversion stands now. Four queries."""
+    return _standing(pk=conversion.pk)
+
+
+def _standing(**named: object) -> Standing:
+    conversion = Conversion.objects.filter(**named).select_related("campaign", "decision").first()
     if conversion is None:
         return Standing()
+    accepted = Claim.objects.filter(state=ClaimState.ACCEPTED, conversion=conversion)
     shares = Share.objects.filter(conversion=conversion, partner__isnull=False).select_related("partner")
     return Standing(
         conversion,
         getattr(conversion, "decision", None),
         [Credit(row.partner, Fraction(int(row.numerator), int(row.denominator))) for row in shares.order_by("pk")],
+        frozenset(accepted.values_list("partner_id", flat=True)),
     )
 
 

@@ -54,6 +54,11 @@ STATED = """
 SELECT w.place, s.visitor
 FROM unnest(%s::int[], %s::uuid[]) AS w(place, conversion_id)
 JOIN tracking_statedtouch s ON s.conversion_id = w.conversion_id
+UNION ALL
+SELECT w.place, s.visitor
+FROM unnest(%s::int[], %s::uuid[]) AS w(place, conversion_id)
+JOIN tracking_repeat p ON p.conversion_id = w.conversion_id
+JOIN tracking_statedtouch s ON s.conversion_id = p.original_id
 """
 ARE_KEYS = "SELECT EXISTS (SELECT 1 FROM tracking_identitykey WHERE advertiser_id = ANY(%s::bigint[]))"
 # The other visitors of a visitor's person, and all visitors of the person whose key a conversion came with.
@@ -106,7 +111,7 @@ def _visitors(conversions: Sequence[ConversionRow]) -> tuple[list[int], list[str
         asked = (array_of(places), array_of([row.advertiser_id for row in rows]), array_of(ids))
         own += [(place, visitor) for place, visitor in read_rows(CLICKED, asked)]
     every = (array_of(list(range(len(conversions)))), array_of([row.id for row in conversions]))
-    own += [(place, visitor) for place, visitor in read_rows(STATED, every)]
+    own += [(place, visitor) for place, visitor in read_rows(STATED, every * 2)]
     pairs = dict.fromkeys(own)
     pairs |= dict.fromkeys(_of_their_persons(conversions, list(pairs)))
     return [place for place, _ in pairs], [visitor for _, visitor in pairs]

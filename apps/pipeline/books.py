@@ -53,8 +53,10 @@ CHECKS = [
             coalesce((a.content ->> 'amount_minor')::bigint, c.amount_minor)
         FROM tracking_conversion c JOIN attribution_share s ON s.conversion_id = c.id
         JOIN commissions_receipt r ON r.conversion_id = c.id
+        LEFT JOIN tracking_repeat p ON p.conversion_id = c.id
         LEFT JOIN tracking_amendment a
-            ON a.conversion_id = c.id AND a.sequence = (r.body ->> 'amendment')::int
+            ON a.conversion_id IN (c.id, p.original_id) AND a.sequence = (r.body ->> 'amendment')::int
+            AND a.turn = coalesce((r.body ->> 'turn')::int, 0)
         GROUP BY c.id, a.id
         HAVING sum(s.revenue_minor) <> coalesce((a.content ->> 'amount_minor')::bigint, c.amount_minor)
         """,

@@ -18,7 +18,7 @@ from apps.journeys.selectors import Candidate
 from apps.pipeline.orders import order_of
 from apps.pipeline.rules import Decided, compact, seal
 from apps.pipeline.selectors import CampaignSettings
-from apps.tracking.facts import ConversionRow, LineRow, amended
+from apps.tracking.facts import AmendmentRow, ConversionRow, LineRow, amended
 
 # So many at a time go through each stage: enough that a stage's code stays at hand, few enough that their rows do.
 STRETCH = 50
@@ -27,13 +27,13 @@ body_text = json.JSONEncoder(ensure_ascii=False, check_circular=False, separator
 
 
 class Told(NamedTuple):
-    """A conversion with everything that decides it; `amendment` is the sequence and content of its last, if any."""
+    """A conversion with everything that decides it; `amendment` is the one that holds, if any."""
 
     conversion: ConversionRow
     lines: Sequence[LineRow]
     candidates: Sequence[Candidate]
     settings: CampaignSettings
-    amendment: tuple[int, dict[str, object]] | None = None
+    amendment: AmendmentRow | None = None
     is_duplicate: bool = False
 
 
@@ -95,7 +95,9 @@ def work_out_stretch(told: Sequence[Told]) -> list[Settled]:
     for body, one, held in zip(sealed, told, plans, strict=True):
         body["plans"] = {key: held.version_ids[key] for key in {winner[4] for winner in body["winners"]}}
         if one.amendment:
-            body["amendment"] = one.amendment[0]
+            body["amendment"] = one.amendment.sequence
+            if one.amendment.turn:
+                body["turn"] = one.amendment.turn
     texts = [body_text(body) for body in sealed]
     decided = [Decided(*both) for both in zip(attributions, ratings, strict=True)]
     shares = [
@@ -121,7 +123,7 @@ def work_out_stretch(told: Sequence[Told]) -> list[Settled]:
 def as_amended(told: Told) -> Told:
     if told.amendment is None:
         return told
-    conversion, lines = amended(told.conversion, told.lines, told.amendment[1])
+    conversion, lines = amended(told.conversion, told.lines, told.amendment.content)
     return told._replace(conversion=conversion, lines=lines)
 
 

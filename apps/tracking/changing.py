@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -14,26 +13,25 @@ from django.db import IntegrityError, transaction
 
 from apps.campaigns.models import Campaign
 from apps.core.errors import Conflict, Invalid
-from apps.core.ids import uuid7, uuid7_from
+from apps.core.ids import uuid7_from
 from apps.identity.models import Advertiser
 from apps.partners.models import Partner
 from apps.tracking.facts import amendments_of
 from apps.tracking.models import (
     Amendment,
+    AmendmentOrigin,
     Conversion,
-    ConversionLine,
     Refund,
     RefundKind,
     StatedTouch,
     TouchKind,
     Touchpoint,
 )
-from apps.tracking.rules.conversions import AMENDED_LINE, ConversionFact
+from apps.tracking.rules.conversions import ConversionFact
 from apps.tracking.rules.links import channel_of
 from apps.tracking.rules.refunds import CurrencyMismatch, Sold, ToldRefund, check_against_sale
 from apps.tracking.services import OrderRefConflict
 
-LINE_FIELDS = (*AMENDED_LINE, "name")
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -137,7 +135,8 @@ def _same(stored: Refund, refund: ToldRefund, sale: Conversion | None) -> Record
 
 def _sold(sale: Conversion, refunds: list[Refund]) -> Sold:
     """Return what an order sold by its last amendment, and what refunds gave back of it."""
-    _, newer = amendments_of([sale.pk]).get(str(sale.pk), (0, {}))
+    newest = amendments_of([sale.pk]).get(str(sale.pk))
+    newer = newest.content if newest else {}
     lines = newer.get("lines")
     if isinstance(lines, list):
         quantities = [line["quantity"] for line in lines]
@@ -174,17 +173,20 @@ def record_update(*, campaign: Campaign, fact: ConversionFact, now: datetime) ->
     if sale.currency != fact.currency:
         raise CurrencyMismatch(f"The order is in {sale.currency}.", path="currency")
     content = fact.as_amendment()
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    hashes = dict(sale.amendments.values_list("sequence", "content_hash"))
+    digest = _digest(content)
+    rows = list(sale.amendments.values_list("sequence", "turn", "origin", "content_hash"))
+    hashes = {row[0]: row[3] for row in rows if row[2] == AmendmentOrigin.SHOP}
+    first = next((row[3] for row in rows if row[2] == AmendmentOrigin.ORDER), sale.content_hash)
+    overruled = bool(rows) and max(rows)[2] == AmendmentOrigin.HOUSE
     last = max(hashes, default=0)
     sequence = fact.sequence
     if sequence is None:
-        same = hashes[last] == digest if last else sale.content_hash == fact.content_hash(campaign.pk)
+        same = hashes[last] == digest if last else first == fact.content_hash(campaign.pk)
         sequence = last if same else last + 1
     if sequence in hashes or sequence == 0:
         if sequence and hashes[sequence] != digest:
             raise SequenceConflict(f"Amendment {sequence} is already recorded with other content.", path="sequence")
-        return RecordedUpdate(sale.pk, sequence, created=False, holds=sequence == last)
+        return RecordedUpdate(sale.pk, sequence, created=False, holds=sequence == last and not overruled)
     Amendment.objects.create(
         advertiser_id=sale.advertiser_id,
         conversion=sale,
@@ -224,39 +226,25 @@ def state_touch(*, conversion: Conversion, partner: Partner, ad_space_id: int | 
     return id_
 
 
-def amend_amount(*, sale: Conversion, amount_minor: int, now: datetime) -> int:
-    """Write the next amendment of a locked conversion: the same content but for its amount; its sequence."""
-    sequence, content = amendments_of([sale.pk]).get(str(sale.pk), (0, {}))
-    content = {**content, "amount_minor": amount_minor}
+def amend_amount(*, sale: Conversion, amount_minor: int, now: datetime) -> None:
+    """Add what this house knows better of a locked conversion: the content that holds, but for its amount.
+
+    It stands behind the shop's last number and takes none of the shop's: what the shop tells next holds again.
+    """
+    newest = amendments_of([sale.pk]).get(str(sale.pk))
+    content = {**(newest.content if newest else {}), "amount_minor": amount_minor}
+    sequence, turn = newest.place if newest else (0, 0)
     Amendment.objects.create(
         advertiser_id=sale.advertiser_id,
         conversion=sale,
-        sequence=sequence + 1,
+        sequence=sequence,
+        turn=turn + 1,
+        origin=AmendmentOrigin.HOUSE,
         content=content,
-        content_hash=hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
+        content_hash=_digest(content),
         recorded_at=now,
     )
-    return sequence + 1
 
 
-@transaction.atomic
-def repeat_conversion(*, conversion: Conversion, order_ref: str, now: datetime) -> Conversion:
-    """Return a second conversion of an order under another number, as it was last told, writing it where it is new."""
-    known = lock_sale(advertiser=conversion.advertiser_id, goal=conversion.goal, order_ref=order_ref)
-    if known is not None:
-        return known
-    newest = amendments_of([conversion.pk]).get(str(conversion.pk), (0, {}))[1]
-    again = copy(conversion)
-    again.pk, again.order_ref, again.recorded_at, again.source = uuid7(now), order_ref, now, "claim"
-    for name in ("amount_minor", "discount_minor", "coupons", "new_customer", "country"):
-        if name in newest:
-            setattr(again, name, newest[name])
-    again.content_hash = hashlib.sha256(f"{conversion.content_hash} {order_ref}".encode()).hexdigest()
-    again.save(force_insert=True)
-    told = newest.get("lines")
-    lines = told if isinstance(told, list) else list(conversion.lines.order_by("position").values(*LINE_FIELDS))
-    ConversionLine.objects.bulk_create(
-        ConversionLine(advertiser_id=again.advertiser_id, conversion=again, position=position, **line)
-        for position, line in enumerate(lines, 1)
-    )
-    return again
+def _digest(content: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

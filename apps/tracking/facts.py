@@ -96,34 +96,71 @@ class RefundRow(NamedTuple):
     lines: list[dict[str, int | None]]
     reason: str
     occurred_at: datetime
+    recorded_at: datetime
 
 
+class AmendmentRow(NamedTuple):
+    """The amendment of a conversion that holds: its place is the shop's number and the house's turn behind it."""
+
+    sequence: int
+    content: dict[str, object]
+    turn: int
+    recorded_at: datetime
+
+    @property
+    def place(self) -> tuple[int, int]:
+        return self.sequence, self.turn
+
+
+# An order told a second time has the refunds and amendments of the first time too.
 REFUNDS = """
-SELECT c.id, r.refund_ref, r.kind, r.amount_minor, r.currency, r.lines, r.reason, r.occurred_at
+SELECT c.id, r.refund_ref, r.kind, r.amount_minor, r.currency, r.lines, r.reason, r.occurred_at, r.recorded_at
 FROM tracking_conversion c
 JOIN tracking_refund r ON r.advertiser_id = c.advertiser_id AND r.goal = c.goal AND r.order_ref = c.order_ref
 WHERE c.id = ANY(%s::uuid[])
-ORDER BY c.id, r.occurred_at, r.refund_ref
+UNION ALL
+SELECT p.conversion_id, r.refund_ref, r.kind, r.amount_minor, r.currency, r.lines, r.reason, r.occurred_at,
+    r.recorded_at
+FROM tracking_repeat p JOIN tracking_conversion c ON c.id = p.original_id
+JOIN tracking_refund r ON r.advertiser_id = c.advertiser_id AND r.goal = c.goal AND r.order_ref = c.order_ref
+WHERE p.conversion_id = ANY(%s::uuid[])
+ORDER BY 1, 8, 2
 """
-AMENDMENTS = """
-SELECT DISTINCT ON (conversion_id) conversion_id, sequence, content
+OF_ORDERS = """
+SELECT conversion_id, sequence, content, turn, recorded_at
 FROM tracking_amendment WHERE conversion_id = ANY(%s::uuid[])
-ORDER BY conversion_id, sequence DESC
+UNION ALL
+SELECT p.conversion_id, a.sequence, a.content, a.turn, a.recorded_at
+FROM tracking_repeat p JOIN tracking_amendment a ON a.conversion_id = p.original_id
+WHERE p.conversion_id = ANY(%s::uuid[])
 """
+AMENDMENTS = f"""
+SELECT DISTINCT ON (conversion_id) * FROM ({OF_ORDERS}) told ORDER BY conversion_id, sequence DESC, turn DESC
+"""
+AMENDMENT_AT = f"SELECT * FROM ({OF_ORDERS}) told WHERE sequence = %s AND turn = %s"
 
 
 def refunds_of(ids: Sequence[UUID | str]) -> dict[str, list[RefundRow]]:
     """Return the refunds of conversions, in the order they happened; those without refunds are missing."""
     found: dict[str, list[RefundRow]] = {}
-    for row in read_rows(REFUNDS, [array_of(ids)]):
+    for row in read_rows(REFUNDS, [array_of(ids)] * 2):
         refund = RefundRow._make(row)
         found.setdefault(row[0], []).append(refund._replace(lines=json.loads(row[5])))  # the driver leaves JSON as text
     return found
 
 
-def amendments_of(ids: Sequence[UUID | str]) -> dict[str, tuple[int, dict[str, object]]]:
-    """Return the last amendment of conversions by its sequence: (sequence, content); most have none."""
-    return {row[0]: (row[1], json.loads(row[2])) for row in read_rows(AMENDMENTS, [array_of(ids)])}
+def amendments_of(ids: Sequence[UUID | str]) -> dict[str, AmendmentRow]:
+    """Return the last amendment of conversions by its place; most have none."""
+    return {row[0]: _amendment(row) for row in read_rows(AMENDMENTS, [array_of(ids)] * 2)}
+
+
+def amendment_at(id_: UUID | str, sequence: int, turn: int) -> AmendmentRow:
+    """Return the amendment of a conversion at a place that is there."""
+    return _amendment(read_rows(AMENDMENT_AT, [*[array_of([id_])] * 2, sequence, turn])[0])
+
+
+def _amendment(row: tuple) -> AmendmentRow:
+    return AmendmentRow(row[1], json.loads(row[2]), row[3], row[4])
 
 
 def amended(

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from django.db import transaction
 
 from apps.campaigns.models import Enrollment, EnrollmentState
 from apps.claims.models import AtEnd, Claim, ClaimKind, ClaimReason, ClaimState
-from apps.claims.selectors import Standing, standing_of, terms_of
+from apps.claims.selectors import Standing, standing_of_conversion, terms_of
 from apps.claims.services import ClaimClosed, lock_claim, move_claim
-from apps.commissions.models import DecisionState
+from apps.commissions.models import Commission, DecisionState
 from apps.core.actors import SYSTEM, Actor
-from apps.core.errors import Conflict, Invalid
+from apps.core.errors import Conflict, Invalid, Refusal
 from apps.core.periods import day_of
 from apps.identity.models import Advertiser
 from apps.pipeline.services.settling import settle_conversions
 from apps.pipeline.services.telling import tell_of_claim
-from apps.tracking.changing import amend_amount, lock_sale, repeat_conversion, state_touch
+from apps.tracking.changing import amend_amount, lock_sale, state_touch
+from apps.tracking.claimed import CLAIM, repeat_conversion
 from apps.tracking.facts import amendments_of
 from apps.tracking.models import Conversion, Touchpoint, Unsettled
 from apps.tracking.rules.conversions import ConversionFact
 from apps.tracking.services import record_conversion
 
-AGAIN = "~2"
 CHUNK = 500
+logger = logging.getLogger(__name__)
 
 
 class ConversionApproved(Conflict):
@@ -63,6 +65,14 @@ class ClaimWithoutEffect(Conflict):
     )
 
 
+class ClaimTakesFromAccepted(Conflict):
+    code = "claim_takes_from_accepted"
+    message = (
+        "Another partner's claim for this order was accepted, and this one would take from it; nothing was changed. "
+        "Decline the claim."
+    )
+
+
 class ClaimNotSettled(Conflict):
     code = "claim_not_settled"
     message = "The order cannot be settled now; nothing was changed."
@@ -74,20 +84,20 @@ def accept_claim(*, advertiser: Advertiser, claim_id: int, actor: Actor, now: da
 
     An order nobody told of is written from the claim; a rejected one is told a second time, as its rejection is final;
     of an approved one only the partner's own amount is corrected. Raises ClaimNotFound, ClaimClosed,
-    ConversionApproved, ClaimChangesNothing, ClaimAmountNeeded, ClaimOfTest, ClaimWithoutEffect, ClaimNotSettled; then
-    nothing is changed.
+    ConversionApproved, ClaimChangesNothing, ClaimAmountNeeded, ClaimOfTest, ClaimWithoutEffect, ClaimTakesFromAccepted,
+    ClaimNotSettled; then nothing is changed.
     """
     claim = lock_claim(claim_id=claim_id, advertiser=advertiser)
     conversion = lock_sale(advertiser=claim.advertiser_id, goal=claim.goal, order_ref=claim.order_ref)
     changed = conversion is None
     if conversion is None:
         conversion = _write_order(claim, now)
-    standing = standing_of(claim)
-    if standing.decision is not None and standing.decision.state == DecisionState.REJECTED:
-        conversion = repeat_conversion(conversion=conversion, order_ref=claim.order_ref[:118] + AGAIN, now=now)
+    standing = standing_of_conversion(conversion)
+    if _is_rejected(standing):
+        conversion, changed = repeat_conversion(conversion=conversion, now=now), True
         _settle(conversion, now)
-        standing, changed = _standing_again(claim, conversion), True
-        if standing.decision is not None and standing.decision.state == DecisionState.REJECTED:
+        standing = standing_of_conversion(conversion)
+        if _is_rejected(standing):
             raise ClaimChangesNothing("The order was told again after a claim, and rejected again: that is final.")
     _give(claim, conversion, standing, changed=changed, now=now)
     move_claim(claim, ClaimState.ACCEPTED, actor=actor, now=now, note=note, conversion_id=conversion.pk)
@@ -95,15 +105,18 @@ def accept_claim(*, advertiser: Advertiser, claim_id: int, actor: Actor, now: da
     return claim
 
 
+def _is_rejected(standing: Standing) -> bool:
+    return standing.decision is not None and standing.decision.state == DecisionState.REJECTED
+
+
 def _give(claim: Claim, conversion: Conversion, standing: Standing, *, changed: bool, now: datetime) -> None:
-    """Write the touch and the amount that are missing, settle, and see that the partner has a part of it."""
+    """Write the touch and the amount that are missing, settle, and see that the partner has a paid part of it."""
     if conversion.is_test:
         raise ClaimOfTest
     has_part = bool(standing.part_of(claim.partner_id))
     approved = standing.decision is not None and standing.decision.state == DecisionState.APPROVED
-    amount = (
-        amendments_of([conversion.pk]).get(str(conversion.pk), (0, {}))[1].get("amount_minor", conversion.amount_minor)
-    )
+    newest = amendments_of([conversion.pk]).get(str(conversion.pk))
+    amount = newest.content.get("amount_minor", conversion.amount_minor) if newest else conversion.amount_minor
     corrected = claim.kind != ClaimKind.DECLINED and claim.amount_minor is not None and claim.amount_minor != amount
     if corrected and claim.currency != conversion.currency:
         raise ClaimWithoutEffect(f"The order is in {conversion.currency}, the claim in {claim.currency}.")
@@ -116,8 +129,21 @@ def _give(claim: Claim, conversion: Conversion, standing: Standing, *, changed: 
     if corrected and claim.amount_minor is not None:
         amend_amount(sale=conversion, amount_minor=claim.amount_minor, now=now)
     _settle(conversion, now)
-    if not _standing_again(claim, conversion).part_of(claim.partner_id):
+    _see(claim, conversion, standing)
+
+
+def _see(claim: Claim, conversion: Conversion, before: Standing) -> None:
+    """Raise ClaimWithoutEffect or ClaimTakesFromAccepted where the result is not what accepting is to give."""
+    after = standing_of_conversion(conversion)
+    if not after.part_of(claim.partner_id):
         raise ClaimWithoutEffect
+    for other in before.claimed_by_others(claim.partner_id):
+        if after.part_of(other.partner.pk) < other.share:
+            raise ClaimTakesFromAccepted
+    own = Commission.objects.filter(conversion=conversion, partner=claim.partner_id)
+    unpaid = own.filter(payable=False).values_list("payable_reason", flat=True).first()
+    if unpaid is not None:
+        raise ClaimWithoutEffect(f"The partner would have a part that is not paid ({unpaid}); nothing was changed.")
 
 
 def _write_order(claim: Claim, now: datetime) -> Conversion:
@@ -134,7 +160,7 @@ def _write_order(claim: Claim, now: datetime) -> Conversion:
         click_ids=(click.id,) if click else (),
         coupons=(claim.coupon,) if claim.coupon else (),
     )
-    recorded = record_conversion(campaign=claim.campaign, fact=fact, now=now, source="claim")
+    recorded = record_conversion(campaign=claim.campaign, fact=fact, now=now, source=CLAIM)
     conversion = Conversion.objects.get(pk=recorded.id)
     _settle(conversion, now)
     return conversion
@@ -164,15 +190,6 @@ def _settle(conversion: Conversion, now: datetime) -> None:
     waiting = Unsettled.objects.filter(pk=conversion.pk).first()
     if waiting is not None:
         raise ClaimNotSettled(f"The order cannot be settled now ({waiting.last_error[:200]}); nothing was changed.")
-
-
-def _standing_again(claim: Claim, conversion: Conversion) -> Standing:
-    told = claim.order_ref
-    try:
-        claim.order_ref = conversion.order_ref
-        return standing_of(claim)
-    finally:
-        claim.order_ref = told
 
 
 @transaction.atomic
@@ -209,16 +226,24 @@ def answer_overdue_claims(*, advertiser: Advertiser, now: datetime) -> int:
 
 
 def _answer_overdue(advertiser: Advertiser, claim_id: int, accepts: bool, now: datetime) -> bool:
-    """Move one claim; somebody may have answered it meanwhile."""
+    """Move one claim; somebody may have answered it meanwhile, and what fails holds up no other."""
     why = ""
     try:
         if accepts:
             try:
                 accept_claim(advertiser=advertiser, claim_id=claim_id, actor=SYSTEM, now=now, note="overdue")
                 return True
-            except Conflict as refusal:
+            except ClaimClosed:
+                return False
+            except Refusal as refusal:
                 why = refusal.code
+            except Exception as error:
+                logger.exception("claim %s cannot be accepted", claim_id)
+                why = type(error).__name__
         escalate_claim(advertiser=advertiser, claim_id=claim_id, actor=SYSTEM, now=now, note=why)
         return True
     except ClaimClosed:
+        return False
+    except Exception:
+        logger.exception("claim %s cannot be escalated", claim_id)
         return False

@@ -23,7 +23,16 @@ from apps.pipeline.orders import order_of
 from apps.pipeline.parsing import parsed_plan, parsed_policy
 from apps.pipeline.rules.reductions import LINES, RefundFact, amounts_after
 from apps.pipeline.selectors import CampaignSettings, load_settings
-from apps.tracking.facts import ConversionRow, RefundRow, amended, amendments_of, lines_of, refunds_of
+from apps.tracking.facts import (
+    AmendmentRow,
+    ConversionRow,
+    RefundRow,
+    amended,
+    amendment_at,
+    amendments_of,
+    lines_of,
+    refunds_of,
+)
 from apps.tracking.rules.basket import LARGEST_QUANTITY
 
 AMENDED = "amended"
@@ -50,7 +59,15 @@ class Change:
 
     row: ConversionRow
     refunds: Sequence[RefundRow]
-    amendment: dict[str, object] | None
+    amendment: AmendmentRow | None
+
+    @property
+    def reason(self) -> str:
+        """Return the reason of what came in last: the amendment's, or a refund's own."""
+        last = max(self.refunds, key=lambda row: (row.recorded_at, row.occurred_at, row.refund_ref), default=None)
+        if last is None or (self.amendment is not None and self.amendment.recorded_at > last.recorded_at):
+            return AMENDED
+        return last.reason
 
 
 def correct_conversions(rows: Sequence[ConversionRow], now: datetime) -> dict[str, str]:
@@ -76,9 +93,9 @@ def correct_conversions(rows: Sequence[ConversionRow], now: datetime) -> dict[st
         receipt = receipts.get(row.id)
         if receipt is None or decisions[row.id].state == DecisionState.REJECTED:
             continue
-        sequence, content = amendments.get(row.id, (0, {}))
-        newer = content if sequence > receipt.body.get("amendment", 0) else None
-        change = Change(row, refunds.get(row.id, ()), newer)
+        newest = amendments.get(row.id)
+        is_newer = newest is not None and newest.place > place_of(receipt)
+        change = Change(row, refunds.get(row.id, ()), newest if is_newer else None)
         try:
             _correct(change, receipt, decisions[row.id], settings[row.campaign_id], now)
         except Refusal as refusal:
@@ -100,7 +117,6 @@ def _correct(change: Change, receipt: Receipt, decision: Decision, settings: Cam
         booked[commission.partner.slug] += commission.amount_minor
         if commission.kind == CommissionKind.SALE:
             originals[commission.partner.slug] = commission
-    reason = change.refunds[-1].reason if change.refunds else AMENDED
     rows = Commission.objects.bulk_create(
         Commission(
             advertiser_id=original.advertiser_id,
@@ -116,7 +132,7 @@ def _correct(change: Change, receipt: Receipt, decision: Decision, settings: Cam
             payable_reason=original.payable_reason,
             corrects=original,
             occurred_at=original.occurred_at,
-            reason=reason,
+            reason=change.reason,
             recorded_at=now,
         )
         for slug, original in originals.items()
@@ -158,12 +174,17 @@ def target_amounts(change: Change, receipt: Receipt, settings: CampaignSettings)
     if change.amendment is not None or any(fact.kind == LINES for fact in facts):
         attribution, plans = attributed_again(change.row, receipt, settings), stored_plans(receipt)
     if change.amendment is not None and attribution is not None and plans is not None:
-        row, lines = amended(change.row, lines_of([change.row.id]).get(change.row.id, ()), change.amendment)
+        row, lines = amended(change.row, lines_of([change.row.id]).get(change.row.id, ()), change.amendment.content)
         order = order_of(row, lines, settings.zone)
         amounts = [award.commission for award in rate(order, attribution, plans).awards]
     ranks = [w.rank for w in attribution.winners] if attribution else ranks_of(len(winners))
     left = amounts_after(amounts, ranks, order, facts, attribution=attribution, plans=plans)
     return {winner[0]: cents for winner, cents in zip(winners, left, strict=True)}
+
+
+def place_of(receipt: Receipt) -> tuple[int, int]:
+    """Return the place of the amendment a receipt was made by: the shop's number and the house's turn behind it."""
+    return receipt.body.get("amendment", 0), receipt.body.get("turn", 0)
 
 
 def ranks_of(count: int) -> list[int]:
@@ -174,8 +195,8 @@ def ranks_of(count: int) -> list[int]:
 def stored_order(row: ConversionRow, receipt: Receipt, zone: ZoneInfo) -> Order:
     """Return the order as the receipt knows it: as it was told, or as the amendment of that day told it."""
     lines: Sequence = lines_of([row.id]).get(row.id, ())
-    if sequence := receipt.body.get("amendment"):
-        row, lines = amended(row, lines, receipt.conversion.amendments.get(sequence=sequence).content)
+    if "amendment" in receipt.body:
+        row, lines = amended(row, lines, amendment_at(row.id, *place_of(receipt)).content)
     return order_of(row, lines, zone)
 
 

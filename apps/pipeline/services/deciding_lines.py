@@ -144,7 +144,7 @@ def _as_told_last(id_: str) -> tuple[ConversionRow, Sequence[LineRow]]:
     """Return a conversion and its lines as the last amendment tells them."""
     row, lines = conversions_by_id([id_])[0], lines_of([id_]).get(id_, [])
     newest = amendments_of([id_]).get(id_)
-    return amended(row, lines, newest[1]) if newest else (row, lines)
+    return amended(row, lines, newest.content) if newest else (row, lines)
 
 
 def _own_refunds(sale: Conversion) -> QuerySet[Refund]:

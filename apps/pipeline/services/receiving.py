@@ -17,10 +17,11 @@ from apps.identity.models import Advertiser
 from apps.pipeline.bell import settle_bell
 from apps.records.services import record_act
 from apps.tracking.changing import RecordedUpdate, lock_sale, record_refund, record_update
+from apps.tracking.claimed import tell_claimed_order
 from apps.tracking.rules.clients import Client
 from apps.tracking.rules.conversions import ConversionFact
 from apps.tracking.rules.refunds import read_order_name, read_refund
-from apps.tracking.services import record_conversion
+from apps.tracking.services import OrderRefConflict, record_conversion
 
 SKEW = timedelta(minutes=10)
 MILLISECOND = timedelta(milliseconds=1)  # what an id's moment is cut to
@@ -74,6 +75,7 @@ def receive_conversion(
 ) -> Received:
     """Store a conversion, or amend it where the call allows that, and wake the workers once it is committed.
 
+    The first word on an order that a claim told before amends that one.
     While the decision is open an amendment settles the conversion anew; afterwards it becomes a correction.
     Raises OrderRefConflict, and for amendments CurrencyMismatch, SequenceConflict.
     """
@@ -84,7 +86,17 @@ def receive_conversion(
             if update.created:
                 transaction.on_commit(settle_bell.ring)
             return Received(update.conversion_id, update.created, _status(update.conversion_id), update)
-    recorded = record_conversion(campaign=campaign, fact=fact, now=now, source=source, client=client, payload=payload)
+    try:
+        recorded = record_conversion(
+            campaign=campaign, fact=fact, now=now, source=source, client=client, payload=payload
+        )
+    except OrderRefConflict:
+        told = tell_claimed_order(campaign=campaign, fact=fact, now=now)
+        if told is None:
+            raise
+        if told.created:
+            transaction.on_commit(settle_bell.ring)
+        return Received(told.id, told.created, _status(told.id))
     if recorded.created:
         transaction.on_commit(settle_bell.ring)
         return Received(recorded.id, created=True, status=DecisionState.PENDING)

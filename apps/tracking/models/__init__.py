@@ -1,6 +1,15 @@
 """Facts from outside, written once."""
 
-from apps.tracking.models.changes import Amendment, AwaitedClick, AwaitedSale, Refund, RefundKind, StatedTouch
+from apps.tracking.models.changes import (
+    Amendment,
+    AmendmentOrigin,
+    AwaitedClick,
+    AwaitedSale,
+    Refund,
+    RefundKind,
+    Repeat,
+    StatedTouch,
+)
 from apps.tracking.models.conversions import Conversion, ConversionLine, ConversionQuerySet
 from apps.tracking.models.duplicates import Duplicate, FirstOfScope
 from apps.tracking.models.persons import (
@@ -20,6 +29,7 @@ from apps.tracking.models.worklist import Unsettled
 
 __all__ = [
     "Amendment",
+    "AmendmentOrigin",
     "AwaitedClick",
     "AwaitedSale",
     "ChannelClass",
@@ -38,6 +48,7 @@ __all__ = [
     "Refund",
     "RefundKind",
     "RejectedEvent",
+    "Repeat",
     "Sighting",
     "StandingReason",
     "StatedTouch",

@@ -20,6 +20,8 @@ ON CONFLICT (conversion_id)
 DO UPDATE SET marked_at = EXCLUDED.marked_at, attempts = 0, last_error = '', parked_at = NULL;
 """
 
+OF_ITS_ORDER = "o.advertiser_id = NEW.advertiser_id AND o.goal = NEW.goal AND o.order_ref = NEW.order_ref"
+
 
 class RefundKind(models.TextChoices):
     WHOLE = "WHOLE", _("The whole order")
@@ -67,7 +69,12 @@ class Refund(models.Model):
                 when=pgtrigger.After,
                 operation=pgtrigger.Insert,
                 func=MARK.format(
-                    which="c.advertiser_id = NEW.advertiser_id AND c.goal = NEW.goal AND c.order_ref = NEW.order_ref"
+                    which=f"""c.id IN (
+                    SELECT o.id FROM tracking_conversion o WHERE {OF_ITS_ORDER}
+                    UNION ALL
+                    SELECT p.conversion_id FROM tracking_conversion o JOIN tracking_repeat p ON p.original_id = o.id
+                    WHERE {OF_ITS_ORDER}
+                )"""
                 )
                 + """
                 IF NOT FOUND THEN
@@ -93,16 +100,53 @@ class AwaitedSale(models.Model):
         return str(self.refund_id)
 
 
-class Amendment(models.Model):
-    """New content of a conversion, told by the shop; the highest sequence holds, whatever order they arrived in.
+class Repeat(models.Model):
+    """A second conversion of an order whose first was rejected: refunds and amendments of the order are its own too."""
 
-    `content` has the fields that replace the original's: amount_minor, discount_minor, coupons, new_customer,
-    country, and lines as `ConversionLine` has them.
+    advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="+")
+    conversion = models.ForeignKey(Conversion, on_delete=models.PROTECT, related_name="repeat_of", db_index=False)
+    original = models.ForeignKey(Conversion, on_delete=models.PROTECT, related_name="repeats", db_index=False)
+    recorded_at = models.DateTimeField(_("recorded"))
+
+    class Meta:
+        verbose_name = _("repeat of an order")
+        verbose_name_plural = _("repeats of orders")
+        constraints = [
+            models.UniqueConstraint(fields=["conversion"], name="a_repeat_has_one_original"),
+            models.UniqueConstraint(fields=["original"], name="an_order_is_repeated_once"),
+            models.CheckConstraint(condition=~models.Q(conversion=models.F("original")), name="nothing_repeats_itself"),
+        ]
+        triggers = [APPEND_ONLY]
+
+    def __str__(self) -> str:
+        return f"{self.conversion_id} of {self.original_id}"
+
+
+class AmendmentOrigin(models.TextChoices):
+    SHOP = "SHOP", _("The shop told the order anew")
+    ORDER = "ORDER", _("The shop told an order that a claim had told")
+    HOUSE = "HOUSE", _("A claim was accepted")
+
+
+class Amendment(models.Model):
+    """New content of a conversion; the highest sequence holds, whatever order they arrived in, and in it the last turn.
+
+    The shop numbers its own from 1, each with the turn 0. What this house adds takes the next turn behind the shop's
+    last number, so that the shop's next word holds again. `content` has the fields that replace the original's:
+    amount_minor, discount_minor, coupons, new_customer, country, and lines as `ConversionLine` has them.
     """
 
     advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="+")
     conversion = models.ForeignKey(Conversion, on_delete=models.PROTECT, related_name="amendments")
     sequence = models.PositiveIntegerField(_("sequence"))
+    turn = models.PositiveSmallIntegerField(_("turn"), default=0, db_default=0)
+    origin = models.CharField(
+        _("told by"),
+        max_length=5,
+        choices=AmendmentOrigin,
+        default=AmendmentOrigin.SHOP,
+        db_default=AmendmentOrigin.SHOP.value,
+    )
     content = models.JSONField(_("content"))
     content_hash = models.CharField(max_length=64)
     recorded_at = models.DateTimeField(_("recorded"))
@@ -110,15 +154,28 @@ class Amendment(models.Model):
     class Meta:
         verbose_name = _("amendment")
         verbose_name_plural = _("amendments")
-        ordering = ["sequence"]
-        constraints = [models.UniqueConstraint(fields=["conversion", "sequence"], name="one_amendment_per_sequence")]
+        ordering = ["sequence", "turn"]
+        constraints = [
+            models.UniqueConstraint(fields=["conversion", "sequence", "turn"], name="one_amendment_per_sequence"),
+            models.UniqueConstraint(
+                fields=["conversion"], condition=models.Q(origin="ORDER"), name="one_first_word_per_order"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(origin="SHOP", turn=0) | (~models.Q(origin="SHOP") & models.Q(turn__gt=0)),
+                name="the_shop_numbers_only_its_own",
+            ),
+        ]
         triggers = [
             APPEND_ONLY,
             pgtrigger.Trigger(
                 name="put_on_work_list",
                 when=pgtrigger.After,
                 operation=pgtrigger.Insert,
-                func=MARK.format(which="c.id = NEW.conversion_id") + "RETURN NEW;",
+                func=MARK.format(
+                    which="c.id IN (NEW.conversion_id, "
+                    "(SELECT conversion_id FROM tracking_repeat WHERE original_id = NEW.conversion_id))"
+                )
+                + "RETURN NEW;",
             ),
         ]
 

@@ -136,7 +136,7 @@ class CampaignAdmin(ConsoleAdmin):
     def conversions(self, obj: Campaign) -> str:
         return display.count(obj.figures.conversions if obj.figures else 0)
 
-    @admin.display(description=gettext_lazy("Revenue, 30 days"))
+    @admin.display(description=gettext_lazy("Net revenue, 30 days"))
     def revenue(self, obj: Campaign) -> str:
         return display.money(obj.figures.revenue_minor if obj.figures else 0, obj.shown_currency)
 

@@ -51,7 +51,7 @@ def trend_chart(days: Sequence[Day], currency: str) -> dict[str, str]:
         "datasets": [
             {
                 "type": "line",
-                "label": _("Revenue (%s)") % currency,
+                "label": _("Net revenue (%s)") % currency,
                 "data": [str(Money(day.revenue_minor, currency)) for day in days],
                 "borderColor": "#1596a5",
                 "backgroundColor": "rgba(15,132,146,.12)",

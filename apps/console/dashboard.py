@@ -51,6 +51,7 @@ class Card:
     direction: str = ""
     before: str = ""
     hint: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +104,11 @@ def cards(advertiser: Advertiser, span: Range, now: Figures, before: Figures | N
     rows, campaigns = f"{conversions}?state=live&{rows_query(span)}", reverse("admin:campaigns_campaign_changelist")
     currency = now.currency
 
-    def number(title: str, name: str, link: str, hint: str = "") -> Card:
+    def number(title: str, name: str, link: str, hint: str = "", note: str = "") -> Card:
         value, old = getattr(now, name), getattr(before, name) if before else None
         text = display.amount(value, currency) if name.endswith("_minor") else grouped(value)
         shown = "" if old is None else display.amount(old, currency) if name.endswith("_minor") else grouped(old)
-        return Card(title, text, link, *change(value, old), before=shown, hint=hint)
+        return Card(title, text, link, *change(value, old), before=shown, hint=hint, note=note)
 
     def ratio(title: str, part: str, whole: str, link: str, hint: str) -> Card:
         pair = (getattr(now, part), getattr(now, whole))
@@ -124,9 +125,9 @@ def cards(advertiser: Advertiser, span: Range, now: Figures, before: Figures | N
         ),
         number(_("Conversions"), "conversions", rows, _("without tests and rejected ones")),
         ratio(_("Conversion rate"), "conversions", "clicks", rows, _("conversions per click")),
-        number(_("Revenue"), "revenue_minor", rows, _("net of VAT and shipping")),
+        number(_("Net revenue"), "revenue_minor", rows, _("after refunds; net of VAT and shipping"), given_back(now)),
         number(_("Commission"), "commission_minor", rows, _("approved and pending")),
-        ratio(_("Effective rate"), "commission_minor", "revenue_minor", campaigns, _("commission of revenue")),
+        ratio(_("Effective rate"), "commission_minor", "revenue_minor", campaigns, _("commission of net revenue")),
         Card(
             _("Awaiting decision"),
             grouped(now.pending),
@@ -134,6 +135,11 @@ def cards(advertiser: Advertiser, span: Range, now: Figures, before: Figures | N
             hint=_("%s commission") % display.amount(now.pending_commission_minor, currency),
         ),
     ]
+
+
+def given_back(now: Figures) -> str:
+    """Say what refunds took from the revenue; nothing where nothing was given back."""
+    return _("%s given back") % display.amount(now.given_back_minor, now.currency) if now.given_back_minor else ""
 
 
 def grouped(value: int) -> str:

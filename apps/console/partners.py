@@ -150,7 +150,7 @@ class PartnershipAdmin(Onboarding, ConsoleAdmin):
     def conversions(self, obj: Partnership) -> str:
         return display.count(obj.figures.conversions if obj.figures else 0)
 
-    @admin.display(description=gettext_lazy("Revenue, 30 days"))
+    @admin.display(description=gettext_lazy("Net revenue, 30 days"))
     def revenue(self, obj: Partnership) -> str:
         return display.money(obj.figures.revenue_minor if obj.figures else 0, obj.shown_currency)
 

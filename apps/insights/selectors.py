@@ -2,7 +2,9 @@
 
 A touch counts as a click when it is a click of a kind and nothing refused it from its first moment. Conversions
 are those that happened in the period and are no tests; rejected ones are counted apart and bring no revenue and
-no commission. Amounts are minor units of one currency: the advertiser's, else the one with most conversions.
+no commission. Revenue is net: orders as told last, less what refunds gave back; a partner's is its share of the same,
+as commission is net of corrections. Amounts are minor units of one currency: the advertiser's, else the one with most
+conversions.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from apps.commissions.models import Commission, DecisionState
 from apps.core.ids import uuid7_floor
 from apps.core.periods import Period
 from apps.identity.models import Advertiser
+from apps.insights.revenue import Difference, differences, live, share_differences
 from apps.partners.models import Partner
 from apps.tracking.models import Conversion, TouchKind, Touchpoint, Unsettled
 
@@ -31,7 +34,10 @@ AWAITED = (DecisionState.PENDING, DecisionState.ON_HOLD)
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What happened in a period. `pending*` are part of the numbers before them, `rejected` is not."""
+    """What happened in a period. `pending*` are part of the numbers before them, `rejected` is not.
+
+    Revenue is what is left of orders as told last after what was given back, `given_back_minor`.
+    """
 
     clicks: int
     conversions: int
@@ -43,6 +49,7 @@ class Figures:
     rejected: int
     currency: str
     other_currencies: tuple[str, ...] = ()
+    given_back_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +113,12 @@ class Scope:
         commissions = commissions.filter(conversion__is_test=False)
         return commissions.filter(partner=self.partner) if self.partner else commissions
 
+    def differences(self) -> list[Difference]:
+        """Return what revenue differs by from the stored one: of whole orders, or of the partner's shares of them."""
+        if self.partner:
+            return share_differences(self.shares(), [self.partner.pk])
+        return differences(self.conversions())
+
     def _facts(self, path: str, moment: str = "occurred_at") -> Q:
         wanted = Q(**{f"{path}{moment}__gte": self.period.start, f"{path}{moment}__lt": self.period.end})
         if self.advertiser:
@@ -122,7 +135,7 @@ def figures(
     campaign: Campaign | None = None,
     period: Period,
 ) -> Figures:
-    """Return the figures of an advertiser, a partner, a campaign, or of where they meet. Three queries."""
+    """Return the figures of an advertiser, partner, campaign or where they meet; a constant number of queries."""
     scope = Scope(advertiser, partner, campaign, period)
     sold = _sold(scope)
     paid = list(
@@ -130,7 +143,8 @@ def figures(
     )
     currency = _currency(scope, sold)
     mine = [row for row in sold if row["currency"] == currency]
-    live = [row for row in mine if row["state"] != DecisionState.REJECTED]
+    counted = [row for row in mine if row["state"] != DecisionState.REJECTED]
+    since = live(scope.differences(), currency)
     earned = [
         row
         for row in paid
@@ -139,14 +153,16 @@ def figures(
     return Figures(
         clicks=scope.touches().count(),
         conversions=sum(row["n"] for row in sold if row["state"] != DecisionState.REJECTED),
-        revenue_minor=sum(row["revenue"] or 0 for row in live),
+        revenue_minor=sum(row["revenue"] or 0 for row in counted) + sum(row.minor for row in since),
         commission_minor=sum(row["total"] for row in earned),
         pending=sum(row["n"] for row in sold if row["state"] in AWAITED),
-        pending_revenue_minor=sum(row["revenue"] or 0 for row in live if row["state"] in AWAITED),
+        pending_revenue_minor=sum(row["revenue"] or 0 for row in counted if row["state"] in AWAITED)
+        + sum(row.minor for row in since if row.state in AWAITED),
         pending_commission_minor=sum(row["total"] for row in earned if row["conversion__decision__state"] in AWAITED),
         rejected=sum(row["n"] for row in sold if row["state"] == DecisionState.REJECTED),
         currency=currency,
         other_currencies=tuple(sorted({row["currency"] for row in sold} - {currency})),
+        given_back_minor=sum(row.given_back_minor for row in since),
     )
 
 
@@ -182,7 +198,7 @@ def trend_by_day(
     period: Period,
     currency: str = "",
 ) -> list[Day]:
-    """Return every day of the period, as its own time zone sees days, with its figures. Three queries.
+    """Return every day of the period, as its own time zone sees days, with its figures. A constant number of queries.
 
     Amounts are those of `currency`; left out, the advertiser's or the campaign's first.
     """
@@ -202,13 +218,16 @@ def trend_by_day(
         rows = rows.exclude(decision__state=DecisionState.REJECTED)
     sold = _by_day(rows, moment, zone, n=Count("id"), revenue=revenue)
     paid = _by_day(_live_commissions(scope, currency), "occurred_at", zone, total=Sum("amount_minor"))
+    since: dict[date, int] = defaultdict(int)
+    for row in live(scope.differences(), currency):
+        since[row.occurred_at.astimezone(zone).date()] += row.minor
     days = (period.last_on - period.first_on).days + 1
     return [
         Day(
             on=on,
             clicks=clicks.get(on, {}).get("n", 0),
             conversions=sold.get(on, {}).get("n", 0),
-            revenue_minor=sold.get(on, {}).get("revenue") or 0,
+            revenue_minor=(sold.get(on, {}).get("revenue") or 0) + since[on],
             commission_minor=paid.get(on, {}).get("total", 0),
         )
         for on in (period.first_on + timedelta(days=step) for step in range(days))
@@ -227,7 +246,7 @@ def _live_commissions(scope: Scope, currency: str) -> QuerySet[Commission]:
 def figures_by_partner(
     *, advertiser: Advertiser, period: Period, partners: Iterable[int] | None = None, campaign: Campaign | None = None
 ) -> dict[int, Ranked]:
-    """Return the figures of every partner that has any, or of those named. Four queries."""
+    """Return the figures of every partner that has any, or of those named. A constant number of queries."""
     scope = Scope(advertiser, None, campaign, period)
     wanted = None if partners is None else list(partners)
     shares = scope.shares().exclude(conversion__decision__state=DecisionState.REJECTED)
@@ -240,6 +259,7 @@ def figures_by_partner(
         clicks=_by(clicks, "partner_id", n=Count("id")),
         sold=_by(shares, "partner_id", n=Count("id"), revenue=revenue),
         paid=_by(paid, "partner_id", total=Sum("amount_minor")),
+        since=[(row.partner_id, row.minor) for row in live(share_differences(shares, wanted), advertiser.currency)],
     )
 
 
@@ -251,7 +271,7 @@ def figures_by_campaign(
     campaigns: Iterable[int] | None = None,
     currency: str = "",
 ) -> dict[int, Ranked]:
-    """Return the figures of every campaign that has any, or of those named. Four queries."""
+    """Return the figures of every campaign that has any, or of those named. A constant number of queries."""
     scope = Scope(advertiser, partner, None, period)
     currency = currency or _currency(scope, [])
     clicks, paid = scope.touches().filter(campaign_id__isnull=False), _live_commissions(scope, currency)
@@ -265,11 +285,13 @@ def figures_by_campaign(
         wanted = list(campaigns)
         clicks, paid = clicks.filter(campaign_id__in=wanted), paid.filter(campaign_id__in=wanted)
         sold = sold.filter(**{f"{of}__in": wanted})
+    since = share_differences(sold, [partner.pk]) if partner else differences(sold)
     return _ranked(
         names=lambda ids: dict(Campaign.objects.filter(pk__in=ids).values_list("pk", "name")),
         clicks=_by(clicks, "campaign_id", n=Count("id")),
         sold=_by(sold, of, n=Count("id"), revenue=Sum(sums, filter=Q(currency=currency))),
         paid=_by(paid, "campaign_id", total=Sum("amount_minor")),
+        since=[(row.campaign_id, row.minor) for row in live(since, currency)],
     )
 
 
@@ -277,7 +299,12 @@ def _by(rows: QuerySet, key: str, **sums: Any) -> dict[int, dict[str, Any]]:
     return {row[key]: row for row in rows.order_by().values(key).annotate(**sums)}
 
 
-def _ranked(names: Any, clicks: dict, sold: dict, paid: dict) -> dict[int, Ranked]:
+def _ranked(
+    names: Any, clicks: dict, sold: dict, paid: dict, since: Iterable[tuple[int | None, int]]
+) -> dict[int, Ranked]:
+    changes: dict[int | None, int] = defaultdict(int)
+    for key, minor in since:
+        changes[key] += minor
     ids = clicks.keys() | sold.keys() | paid.keys()
     return {
         key: Ranked(
@@ -285,7 +312,7 @@ def _ranked(names: Any, clicks: dict, sold: dict, paid: dict) -> dict[int, Ranke
             name=name,
             clicks=clicks.get(key, {}).get("n", 0),
             conversions=sold.get(key, {}).get("n", 0),
-            revenue_minor=sold.get(key, {}).get("revenue") or 0,
+            revenue_minor=(sold.get(key, {}).get("revenue") or 0) + changes[key],
             commission_minor=paid.get(key, {}).get("total", 0),
         )
         for key, name in names(ids).items()
@@ -300,14 +327,14 @@ def _best(rows: dict[int, Ranked], limit: int) -> list[Ranked]:
 def top_partners(
     *, advertiser: Advertiser, period: Period, campaign: Campaign | None = None, limit: int = 8
 ) -> list[Ranked]:
-    """Return the partners with most attributed revenue. Four queries."""
+    """Return the partners with most attributed revenue. A constant number of queries."""
     return _best(figures_by_partner(advertiser=advertiser, period=period, campaign=campaign), limit)
 
 
 def top_campaigns(
     *, advertiser: Advertiser | None = None, partner: Partner | None = None, period: Period, limit: int = 8
 ) -> list[Ranked]:
-    """Return the campaigns with most revenue. Four queries."""
+    """Return the campaigns with most revenue. A constant number of queries."""
     return _best(figures_by_campaign(advertiser=advertiser, partner=partner, period=period), limit)
 
 

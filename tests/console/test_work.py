@@ -163,7 +163,7 @@ def test_the_team_grows_and_keeps_an_owner(acme):
 def test_the_dashboard_reads_its_range_from_the_address(acme):
     page = acme.owner.get("/admin/?range=custom&from=2026-01-01&to=2026-01-31")
     cards = {card.title: card.value for card in page.context["cards"]}
-    assert (cards["Conversions"], cards["Revenue"], cards["Commission"]) == ("1", "1,000.00 EUR", "80.00 EUR")
+    assert (cards["Conversions"], cards["Net revenue"], cards["Commission"]) == ("1", "1,000.00 EUR", "80.00 EUR")
     assert cards["Effective rate"] == "8.00 %" and cards["Clicks"] == "1"
     wrong = acme.owner.get("/admin/?range=custom&from=2026-02-30&to=x").context["span"]
     assert wrong.preset == "30d"

@@ -83,13 +83,13 @@ def test_rankings_name_the_best_first(acme):
 
 
 def test_numbers_of_queries_do_not_grow(acme, django_assert_num_queries):
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         figures(advertiser=acme.advertiser, period=acme.march)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         trend_by_day(advertiser=acme.advertiser, period=acme.march)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         top_partners(advertiser=acme.advertiser, period=acme.march)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         top_campaigns(partner=acme.partners.blog, period=acme.march)
     with django_assert_num_queries(3):
         system_state(advertiser=acme.advertiser, now=NOON)

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
 from apps.attribution.rules import Attribution
 from apps.commissions.rules import Order, Plan, rate, reduce_lines, refund
+from apps.commissions.rules.remaining import (
+    AMOUNT,
+    LINES,
+    WHOLE,
+    RefundFact,
+    canonical,
+    net_after,
+    quantities_left,
+)
 
-WHOLE, AMOUNT, LINES = "WHOLE", "AMOUNT", "LINES"
-
-
-@dataclass(frozen=True, slots=True)
-class RefundFact:
-    """A refund: of the whole order, of `amount` (net minor units), or of `lines` as (place from 1, quantity)."""
-
-    ref: str
-    kind: str
-    occurred_at: datetime
-    amount: int = 0
-    lines: tuple[tuple[int, int], ...] = ()
-
-
-def canonical(refunds: Sequence[RefundFact]) -> list[RefundFact]:
-    """Return refunds in the one order they are applied in, whatever order they arrived in."""
-    return sorted(refunds, key=lambda fact: (fact.occurred_at, fact.ref))
+__all__ = ["AMOUNT", "LINES", "WHOLE", "RefundFact", "amounts_after", "net_after"]
 
 
 def amounts_after(
@@ -66,22 +57,6 @@ def amounts_after(
     return tuple(left)
 
 
-def net_after(order: Order, refunds: Sequence[RefundFact]) -> int:
-    """Return what the order is still worth after refunds, in cents: the basis that `amounts_after` takes."""
-    net, given_back = order.net, 0
-    returned: dict[int, int] = {}
-    for fact in canonical(refunds):
-        if fact.kind == WHOLE:
-            return 0
-        if fact.kind == AMOUNT:
-            given_back += fact.amount
-            continue
-        for place, quantity in fact.lines:
-            returned[place - 1] = returned.get(place - 1, 0) + quantity
-        net = reduce_lines(order, quantities_left(order, returned)).net
-    return max(0, net - given_back)
-
-
 def rated_below(had: Sequence[int], smaller: Order, attribution: Attribution, plans: Mapping[str, Plan]) -> list[int]:
     """Return what the winners earn on a smaller order; where that would raise one, its old cents cap its exact part."""
     rated = [award.commission for award in rate(smaller, attribution, plans).awards]
@@ -89,12 +64,3 @@ def rated_below(had: Sequence[int], smaller: Order, attribution: Attribution, pl
         caps = {winner.partner: cents for winner, cents in zip(attribution.winners, had, strict=True)}
         rated = [award.commission for award in rate(smaller, attribution, plans, at_most=caps).awards]
     return [min(now, before) for now, before in zip(rated, had, strict=True)]
-
-
-def quantities_left(order: Order, returned: Mapping[int, int]) -> dict[int, int]:
-    """Return what is left of the lines that had returns, by place from 0; unknown places are left out."""
-    return {
-        place: max(0, order.lines[place].quantity - quantity)
-        for place, quantity in returned.items()
-        if 0 <= place < len(order.lines)
-    }

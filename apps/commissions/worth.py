@@ -1,0 +1,78 @@
+"""What orders are worth: as they were told first and last, and what refunds have left of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from apps.commissions.rules import Item, Order, basket
+from apps.commissions.rules.remaining import RefundFact, net_after
+from apps.tracking.facts import (
+    ConversionRow,
+    LineRow,
+    RefundRow,
+    amended,
+    amendments_of,
+    conversions_by_id,
+    lines_of,
+    refunds_of,
+)
+from apps.tracking.rules.basket import LARGEST_QUANTITY
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """An order's amounts, net of VAT in minor units: told first, told last, and what is left after refunds."""
+
+    first_minor: int
+    told_minor: int
+    left_minor: int
+
+    @property
+    def given_back_minor(self) -> int:
+        return self.told_minor - self.left_minor
+
+    @property
+    def changed(self) -> bool:
+        return self.left_minor != self.first_minor
+
+
+def worths_of(ids: Sequence[UUID | str]) -> dict[str, Worth]:
+    """Return what conversions are worth, by their ids as text. Four queries, however many there are; none for none.
+
+    A refund in another currency than its order's takes nothing, as the corrections refuse it.
+    """
+    if not ids:
+        return {}
+    amendments, refunds, lines = amendments_of(ids), refunds_of(ids), lines_of(ids)
+    found = {}
+    for row in conversions_by_id(ids):
+        told, sold = row, lines.get(row.id, [])
+        if row.id in amendments:
+            told, sold = amended(row, sold, amendments[row.id][1])
+        own = [refund for refund in refunds.get(row.id, []) if refund.currency in ("", row.currency)]
+        found[row.id] = Worth(row.amount_minor, told.amount_minor, left_of(told, sold, own))
+    return found
+
+
+def left_of(row: ConversionRow, lines: Sequence[LineRow], refunds: Sequence[RefundRow]) -> int:
+    """Return what refunds leave of an order as it was told last, in minor units."""
+    if not refunds:
+        return row.amount_minor
+    items = [
+        Item(line.unit_price_minor, line.quantity, line.sku or None, line.category, line.shop_category or None)
+        for line in lines
+    ]
+    valued, _flags = basket(row.amount_minor, row.discount_minor, items)
+    return net_after(Order(sum(line.net for line in valued), valued), [_fact(refund) for refund in refunds])
+
+
+def _fact(row: RefundRow) -> RefundFact:
+    return RefundFact(
+        ref=row.refund_ref,
+        kind=row.kind,
+        occurred_at=row.occurred_at,
+        amount=row.amount_minor or 0,
+        lines=tuple((line["position"] or 0, line["quantity"] or LARGEST_QUANTITY) for line in row.lines),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -27,12 +27,12 @@ from apps.tracking.identifying import (
 from apps.tracking.models import Conversion, ConversionLine, RejectedEvent
 from apps.tracking.rules.clients import Client
 from apps.tracking.rules.conversions import ConversionFact
+from apps.tracking.rules.presenting import presentable_call, without_addresses
 
 PAYLOAD_FIELDS = 60
 PAYLOAD_TEXT = 300
 PAYLOAD_BYTES = 4096
 REJECTIONS_KEPT = timedelta(days=30)
-PERSONAL = {"customer_id", "device_id", "email", "email_sha256", "phone", "name", "address", "ip"}
 
 
 class OrderRefConflict(Conflict):
@@ -106,7 +106,7 @@ def record_conversion(
     if met:
         write_meetings(advertiser_id=campaign.advertiser_id, met=met, standings=standings, stored={id_}, now=now)
     if client or payload:
-        fields = _presentable(payload, hidden={"sig"}) if payload else None
+        fields = _presentable(payload) if payload else None
         keep_client_data(id_=id_, advertiser_id=campaign.advertiser_id, client=client, payload=fields)
     return Recorded(id_, created=True)
 
@@ -156,15 +156,15 @@ def record_rejection(
     payload: Mapping[str, object],
     now: datetime,
 ) -> RejectedEvent:
-    """Keep a refused call for the shop's developer: its code, and its fields cut short and without personal data."""
+    """Keep a refused call for the shop's developer: its code, and of its fields what may be kept."""
     return RejectedEvent.objects.create(
         advertiser_id=getattr(advertiser, "pk", advertiser),
         campaign_id=getattr(campaign, "pk", campaign),
         at=now,
         door=door,
         code=refusal.code,
-        message=refusal.message[:300],
-        payload=_presentable(payload),
+        message=without_addresses(refusal.message[:300]),
+        payload=presentable_call(payload),
     )
 
 
@@ -188,13 +188,16 @@ def forget_rejections(*, now: datetime) -> int:
     return RejectedEvent.objects.filter(at__lt=now - REJECTIONS_KEPT).delete()[0]
 
 
-def _presentable(payload: Mapping[str, object], hidden: Collection[str] = PERSONAL) -> dict[str, object]:
-    """Return as many fields as 4 kB of JSON hold, each cut short; the last entry says how many more there were."""
+def _presentable(payload: Mapping[str, object]) -> dict[str, object]:
+    """Return as many fields as 4 kB of JSON hold, each cut short; the last entry says how many more there were.
+
+    It is kept apart, for some days, and goes where the customer is erased; the signature is no part of it.
+    """
     fields = list(payload.items())
     shown: dict[str, object] = {}
     room = PAYLOAD_BYTES - 40
     for name, value in fields[:PAYLOAD_FIELDS]:
-        key, text = _storable(name[:80]), "…" if name.lower() in hidden else _cut(value)
+        key, text = _storable(name[:80]), "…" if name.lower() == "sig" else _cut(value)
         room -= len(json.dumps({key: text}, ensure_ascii=False).encode())
         if room < 0:
             break

@@ -398,3 +398,15 @@ def test_two_jobs_of_a_key_are_one_and_without_the_constraint_they_are_two(acme)
         cursor.execute("ALTER TABLE records_job DROP CONSTRAINT one_job_per_key")
     Job.objects.create(**copy)
     assert Job.objects.count() == 2
+
+
+def test_of_a_refused_row_only_known_fields_are_kept(acme):
+    item = {
+        "order_ref": "A-1",
+        "decision": "approve",
+        "note": {"mail": "ada@x.example"},
+        "customer_email": "ada@x.example",
+    }
+    job = ask_by_list(advertiser=acme.advertiser, actor=SYSTEM, key="k", now=LATER, items=[item]).job
+    row = job.items.get()
+    assert (row.code, row.content) == ("unknown_field", {"order_ref": "A-1", "decision": "approve", "note": "…"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -112,7 +113,7 @@ def test_eight_identical_calls_at_once_are_one_conversion():
 
 
 def test_refused_call_is_kept_cut_short_and_without_personal_data(campaign):
-    payload = {"amount": "1,5", "email_sha256": "ab", "long": "x" * 1000, "nul": "a\x00b\ud800", "list": ["a", "b"]}
+    payload = {"amount": "1,5", "email_sha256": "ab", "sku": "x" * 1000, "goal": "a\x00b\ud800", "coupon": ["a", "b"]}
     payload |= {f"f{n}": "" for n in range(100)}
 
     record_rejection(
@@ -128,10 +129,45 @@ def test_refused_call_is_kept_cut_short_and_without_personal_data(campaign):
     assert (event.code, event.message, event.at, event.door) == ("invalid", "m" * 300, NOON, "s2s")
     assert event.payload["amount"] == "1,5"
     assert event.payload["email_sha256"] == "…"
-    assert event.payload["long"] == "x" * 300 + "…"
-    assert event.payload["nul"] == "ab?"
-    assert event.payload["list"] == "a, b"
+    assert event.payload["sku"] == "x" * 300 + "…"
+    assert event.payload["goal"] == "ab?"
+    assert event.payload["coupon"] == "a, b"
     assert event.payload["…"] == "45 more"
+
+
+def test_of_a_refused_calls_unknown_fields_only_the_names_are_kept(campaign):
+    customer = {"email": "ada@x.example", "id": "4711"}
+    told = {"sku": "TENT", "customer_name": "Ada", "name": "Tent of ada@x.example"}
+    payload = {
+        "customer_email": "ada@x.example",
+        "Customer": customer,
+        "lines": [{**told, "quantity": 2}],
+        "parts": json.dumps([told]),
+        "url": "https://shop.example/p?mail=Ada%40x.example",
+        "order_ref": "ADA%40X.example",
+        "ada@x.example": "Ada",
+        "coupon": '{"name": "Ada',
+        "conversions": [{"amount": "1,5", "customer": customer}],
+    }
+    refusal = Invalid("There is no ada@x.example.", code="invalid_amount")
+
+    event = record_rejection(
+        advertiser=campaign.advertiser, campaign=campaign, door="s2s", refusal=refusal, payload=payload, now=NOON
+    )
+
+    line = {"sku": "TENT", "customer_name": "…", "name": "Tent of …"}
+    assert event.payload == {
+        "customer_email": "…",
+        "Customer": "…",
+        "lines": [{**line, "quantity": "2"}],
+        "parts": [line],
+        "url": "https://shop.example/p?…",
+        "order_ref": "…",
+        "…": "…",
+        "coupon": "…",
+        "conversions": [{"amount": "1,5", "customer": "…"}],
+    }
+    assert event.message == "There is no …"
 
 
 def test_refused_calls_are_forgotten_after_thirty_days(campaign):

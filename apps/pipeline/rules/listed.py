@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from apps.core.errors import Invalid
+from apps.tracking.rules.presenting import without_addresses
 
 FIELDS = ("id", "order_ref", "goal", "decision", "reason", "note", "lines", "skus", "amount")
 STATES = {"approve": "APPROVED", "reject": "REJECTED", "hold": "ON_HOLD", "release": "PENDING", "correct": ""}
@@ -145,10 +146,12 @@ def storable(text: str) -> bool:
 
 
 def presentable(item: Mapping[str, object]) -> dict[str, str]:
-    """Return a refused row as it can be kept and shown: a few fields, cut short."""
-    shown = {str(name)[:40]: str(value)[:120] for name, value in list(item.items())[:12]}
-    return {_cleaned(name): _cleaned(value) for name, value in shown.items()}
+    """Return a refused row as it can be kept and shown: the known fields that hold plain values, cut short."""
+    shown = {name: item[name] for name in FIELDS if name in item}
+    return {name: without_addresses(str(value)[:120]) if _is_plain(value) else "…" for name, value in shown.items()}
 
 
-def _cleaned(text: str) -> str:
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int) or (
+        isinstance(value, list) and all(isinstance(part, str | int) for part in value)
+    )

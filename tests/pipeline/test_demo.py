@@ -74,7 +74,7 @@ def test_the_demo_tells_what_happens_after_a_sale():
 def test_the_demo_holds_back_joins_and_refuses():
     play_demo(now=NOW)
     held = set(Decision.objects.filter(state="ON_HOLD").values_list("reason", flat=True))
-    assert held == {"review", "under_review", "too_fast", "untrusted_door"}
+    assert held == {"review", "waiting", "under_review", "too_fast", "untrusted_door"}
     assert PartnerReview.objects.get().reason
     assert Duplicate.objects.filter(scope="CUSTOMER_GOAL").count() == 4
     assert {"CUSTOMER", "EMAIL"} <= set(Merge.objects.filter(undone_at=None).values_list("kind", flat=True))

@@ -146,21 +146,24 @@ def _orders_of_others(stage: Stage, slug: str, told_at: datetime, state: str) ->
 
 
 # --- decisions at scale, and on parts -------------------------------------------------------------
-def decide_lists(stage: Stage, now: datetime) -> None:
-    """Decide by a filter, as everything stands now, and by a file, as somebody did yesterday."""
-    call: dict[str, Any] = {"advertiser": stage.advertiser, "actor": manager()}
-    by_filter = {**call, "as_of": now, "now": now}
-    early = Selection(
-        states=(DecisionState.PENDING,), partner_id=_partner(stage, "preisadler").pk, until=now - 24 * DAY
-    )
-    note = "Checked with the shop"
-    _work(ask_by_filter(selection=early, state="APPROVED", key="demo-approve", note=note, **by_filter), now)
-    doubted = Selection(states=(DecisionState.PENDING,), partner_id=_partner(stage, "sommetshop").pk)
-    how = {"state": "ON_HOLD", "reason": HoldReason.REVIEW, "note": "Until its sources are known"}
-    _work(ask_by_filter(selection=doubted, key="demo-hold", **how, **by_filter), now)
+def decide_by_file(stage: Stage, now: datetime) -> None:
+    """Upload the shop's list, as somebody did yesterday."""
     at = now - DAY
     rows = [{"row": place, **row} for place, row in enumerate(_listed(stage, at), 2)]
-    _work(ask_by_list(items=rows, key="demo-list", name="returns.csv", now=at, **call), at)
+    call = {"advertiser": stage.advertiser, "actor": manager(), "now": at}
+    _work(ask_by_list(items=rows, key="demo-list", name="returns.csv", **call), at)
+
+
+def decide_by_filter(stage: Stage, now: datetime) -> None:
+    """Approve what has been checked with the shop, and put on hold what waits for its answer."""
+    call: dict[str, Any] = {"advertiser": stage.advertiser, "actor": manager(), "as_of": now, "now": now}
+    pending = (DecisionState.PENDING,)
+    early = Selection(states=pending, partner_id=_partner(stage, "preisadler").pk, until=now - 24 * DAY)
+    how = {"state": "APPROVED", "note": "Checked with the shop"}
+    _work(ask_by_filter(selection=early, key="demo-approve", **how, **call), now)
+    doubted = Selection(states=pending, partner_id=_partner(stage, "centzurueck").pk, since=now - 8 * DAY)
+    how = {"state": "ON_HOLD", "reason": HoldReason.WAITING, "note": "The shop checks its vouchers"}
+    _work(ask_by_filter(selection=doubted, key="demo-hold", **how, **call), now)
 
 
 def _listed(stage: Stage, at: datetime) -> list[dict[str, str]]:
@@ -194,15 +197,20 @@ def reject_some_lines(stage: Stage, now: datetime) -> None:
 
 
 def approved_before(stage: Stage, before: datetime, *, is_locked: bool) -> list[str]:
-    """Return the numbers of approved orders that have locked before a moment, or not yet; the oldest first."""
+    """Return approved orders of 50.00 and more, locked before a moment or not yet; the longest decided first."""
     day = before.astimezone(stage.advertiser.zone).date()
     approved = Decision.objects.for_advertiser(stage.advertiser).filter(
-        state=DecisionState.APPROVED, conversion__campaign=stage.campaign, conversion__occurred_at__lt=before
+        state=DecisionState.APPROVED,
+        conversion__campaign=stage.campaign,
+        conversion__occurred_at__lt=before,
+        conversion__amount_minor__gte=50_00,
     )
     refunded = Refund.objects.filter(advertiser=stage.advertiser).values("order_ref")
     rows = approved.filter(locks_on__lt=day) if is_locked else approved.filter(locks_on__gte=day)
     rows = rows.exclude(conversion__order_ref__in=refunded)
-    return list(rows.order_by("conversion__occurred_at").values_list("conversion__order_ref", flat=True)[10:40])
+    return list(
+        rows.order_by("decided_at", "conversion__occurred_at").values_list("conversion__order_ref", flat=True)[10:40]
+    )
 
 
 def invite_analyst(stage: Stage, now: datetime) -> None:

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 from apps.campaigns.models import Campaign, Enrollment
 from apps.commissions.models import Decision, DecisionState, Reason
-from apps.core.periods import add_months, day_of, start_of
+from apps.core.periods import add_months, day_of, month_length, start_of
 from apps.identity.models import Advertiser
 from apps.pipeline.demo.cast import PASSWORD, PLAYERS
 from apps.pipeline.demo.incidents import (
@@ -28,7 +28,8 @@ from apps.pipeline.demo.incidents import (
 from apps.pipeline.demo.office import (
     approved_before,
     claim_now_and_then,
-    decide_lists,
+    decide_by_file,
+    decide_by_filter,
     invite_analyst,
     reject_some_lines,
     tell_claims,
@@ -72,33 +73,42 @@ def play_demo(*, now: datetime, say: Say = lambda _text: None) -> bool:
     say("people, campaign and partners")
     stage = set_stage(starts_at=starts_at, now=now)
     say("journeys and sales")
-    journeys = _play_days(stage, first, day_of(now, zone), now)
-    _tell_incidents(stage, journeys, first, now)
-    settled = settle_waiting(now=now).settled
-    say(f"{settled} conversions settled")
-    for month in range(MONTHS):
+    draw, last, journeys = Random(SEED), day_of(now, zone), list[Journey]()
+    for month in range(MONTHS + 1):
+        if month == MONTHS - 1:
+            guard_campaign(stage, add_months(first, month))
+        journeys += _play_month(stage, add_months(first, month), last, draw, now)
+        if month == MONTHS:
+            break
         _decide_month(stage, add_months(first, month))
         if month < MONTHS - 1:  # the last one is left to whoever plays finance
             _close_month(stage, add_months(first, month), say)
         _refund_some(stage, add_months(first, month), now)
+    _tell_incidents(stage, journeys, first, now)
+    settle_waiting(now=now)
     approve_matured(advertiser=stage.advertiser, now=now)
     _hold_some(stage, now)
     say("claims, lists and returns")
+    decide_by_file(stage, now)
     tell_claims(stage, starts_at, now)
-    decide_lists(stage, now)
+    decide_by_filter(stage, now)
     reject_some_lines(stage, now)
     invite_analyst(stage, now)
     return True
 
 
-def _play_days(stage: Stage, first: date, last: date, now: datetime) -> list[Journey]:
-    draw = Random(SEED)
-    journeys: list[Journey] = []
-    for offset in range((last - first).days + 1):
-        day = start_of(first + timedelta(days=offset), stage.advertiser.zone)
-        found = [j for j in journeys_of_day(stage, day, draw, 0) if j.sale is None or j.sale.occurred_at < now]
-        journeys += [j for j in found if j.touches[-1][0] < now]
-    record_journeys(stage, journeys)
+def _play_month(stage: Stage, month: date, last: date, draw: Random, now: datetime) -> list[Journey]:
+    """Let visitors come for a month; what they buy is settled at the end of each week."""
+    zone, journeys = stage.advertiser.zone, list[Journey]()
+    days = [month + timedelta(days=place) for place in range(month_length(month.year, month.month))]
+    for place in range(0, len(days), 7):
+        week = [day for day in days[place : place + 7] if day <= last]
+        found = [journey for day in week for journey in journeys_of_day(stage, start_of(day, zone), draw, 0)]
+        found = [j for j in found if j.touches[-1][0] < now and (j.sale is None or j.sale.occurred_at < now)]
+        record_journeys(stage, found)
+        if found:
+            settle_waiting(now=min(now, start_of(week[-1] + timedelta(days=1), zone)))
+        journeys += found
     with connection.cursor() as cursor:  # so many rows in one transaction: the planner should know of them
         cursor.execute("ANALYZE tracking_touchpoint, tracking_conversion, tracking_conversionline, tracking_unsettled")
     return journeys
@@ -109,7 +119,6 @@ def _tell_incidents(stage: Stage, journeys: list[Journey], first: date, now: dat
     draw = Random(SEED + 1)
     yesterday = start_of(day_of(now, stage.advertiser.zone), stage.advertiser.zone) - timedelta(hours=3)
     sales = [journey.sale for journey in journeys if journey.sale is not None]
-    guard_campaign(stage, add_months(first, MONTHS - 1))
     letter = open_newsletter(stage, start_of(add_months(first, MONTHS - 2), stage.advertiser.zone))
     record_journeys(letter, sign_ups(letter, yesterday, draw))
     record_journeys(stage, too_fast(stage, yesterday, draw))

@@ -147,8 +147,12 @@ def touch_steps(touches: list[dict[str, Any]]) -> list[Step]:
 
 def conversion_step(conversion: Conversion) -> Step:
     details = [
-        _("%(goal)s in %(campaign)s, received by %(source)s.")
-        % {"goal": conversion.goal, "campaign": conversion.campaign, "source": conversion.source}
+        _("%(goal)s in %(campaign)s, told by %(source)s.")
+        % {
+            "goal": words.GOALS.get(conversion.goal, conversion.goal),
+            "campaign": conversion.campaign,
+            "source": words.SOURCES.get(conversion.source, conversion.source),
+        }
     ]
     if conversion.coupons:
         details.append(_("Codes: %s.") % ", ".join(conversion.coupons))
@@ -205,7 +209,7 @@ def decision_steps(conversion: Conversion) -> list[Step]:
         if move.reason:
             details.append(f"{reasons[move.reason]}.")
         if move.note:
-            details.append(move.note)
+            details.append(str(words.NOTES.get(move.note, move.note)))
         steps.append(Step(move.moved_at, str(DecisionState(move.state).label), icon, tone, tuple(details)))
     if not steps and decision.decided_at:
         tone, icon = display.TONES[decision.state]

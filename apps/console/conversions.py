@@ -32,6 +32,7 @@ from apps.console.forms import PlainForm
 from apps.console.parts import with_changes
 from apps.console.selections import FILTERS
 from apps.console.site import site
+from apps.console.words import SOURCES
 from apps.core.errors import Refusal
 from apps.core.periods import day_of
 from apps.identity.models import Advertiser
@@ -349,6 +350,7 @@ class ConversionAdmin(ReadOnlyAdmin):
             decision=decision,
             allowed=allowed,
             badge=state_badge(conversion),
+            source=SOURCES.get(conversion.source, conversion.source),
             reject_form=RejectForm(),
             opts=None,
         )

@@ -57,6 +57,7 @@ DOINGS = {
     "ON_HOLD": gettext_lazy("Put on hold"),
     "PENDING": gettext_lazy("Take off hold"),
 }
+REASONS = {**dict(Reason.choices), **dict(HoldReason.choices)}
 CONSEQUENCES = {
     "approve": gettext_lazy(
         "The commissions are owed from their lock day on. An approval is not undone: until it locks it can be "

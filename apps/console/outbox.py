@@ -33,11 +33,21 @@ def states(request: HttpRequest) -> list[tuple[str, str]]:
     return [(name, str(word)) for name, (word, _tone, _rows) in STATES.items()]
 
 
+ABOUT = {
+    "statement": gettext_lazy("Statement"),
+    "invoice": gettext_lazy("Invoice"),
+    "claim": gettext_lazy("Answer to a claim"),
+    "books_differ": gettext_lazy("Books that differ"),
+    "books_released": gettext_lazy("Books that are right again"),
+    "invitation": gettext_lazy("Invitation"),
+}
+
+
 @admin.register(Outbox, site=site)
 class OutboxAdmin(ReadOnlyAdmin):
     writers = MANAGERS
     plural = gettext_lazy("Messages")
-    list_display = ["when", "kind", "address", "state", "attempts", "next_or_error"]
+    list_display = ["when", "what", "address", "state", "attempts", "next_or_error"]
     list_display_links = ["when"]
     search_fields = ["address", "kind"]
     ordering = ["-pk"]
@@ -55,6 +65,10 @@ class OutboxAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("Written"), ordering="pk")
     def when(self, obj: Outbox) -> str:
         return display.moment(obj.created_at)
+
+    @admin.display(description=gettext_lazy("About"))
+    def what(self, obj: Outbox) -> str:
+        return str(ABOUT.get(obj.payload.get("template", obj.kind), obj.kind))
 
     @admin.display(description=gettext_lazy("State"))
     def state(self, obj: Outbox) -> str:

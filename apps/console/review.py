@@ -19,6 +19,7 @@ from apps.console.access import MANAGERS, access_of, actor_of, may
 from apps.console.conversion_story import story_of
 from apps.console.conversions import TABS, state_badge
 from apps.console.site import site
+from apps.console.words import SOURCES
 from apps.core.errors import Refusal
 from apps.pipeline.services.deciding import approve_conversions, hold_conversions, reject_conversions
 
@@ -48,6 +49,7 @@ def review(request: HttpRequest) -> HttpResponse:
             "touches": story.touches[-MOST_TOUCHES:],
             "more_touches": max(0, len(story.touches) - MOST_TOUCHES),
             "badge": state_badge(conversion),
+            "source": SOURCES.get(conversion.source, conversion.source),
             "reasons": [(*one, KEYS[n] if n < len(KEYS) else "") for n, one in enumerate(Reason.choices)],
             "hold_reasons": [(HoldReason.REVIEW, HoldReason.REVIEW.label)],
             "skip": address(request, decision.pk),

@@ -55,6 +55,19 @@ KINDS = {
     "MANUAL": gettext_lazy("Accepted claim"),
     "GOAL": gettext_lazy("Step on the way"),
 }
+SOURCES = {
+    "s2s": gettext_lazy("the shop's server"),
+    "api": gettext_lazy("the API"),
+    "tag": gettext_lazy("the tag in the page"),
+    "pixel": gettext_lazy("a pixel"),
+    "token": gettext_lazy("a token of the page"),
+    "claim": gettext_lazy("an accepted claim"),
+    "history": gettext_lazy("imported history"),
+}
+"""Who told of a conversion, by its source."""
+NOTES = {"matured": gettext_lazy("The days to decide were over.")}
+"""What the system notes on its own moves."""
+GOALS = {"SALE": gettext_lazy("Sale"), "LEAD": gettext_lazy("Lead")}
 ADJUSTMENTS = {
     "MULTIPLY": gettext_lazy("multiply the weight"),
     "KEEP": gettext_lazy("keep only these"),

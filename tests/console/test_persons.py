@@ -62,7 +62,7 @@ def test_the_page_asks_as_much_for_three_merges_as_for_one(acme):
 def test_a_shared_key_is_shown_as_ignored(acme):
     meet(acme, MOST_JOINED + 1)
     page = acme.owner.get(acme.page).content.decode()
-    assert "Customer number ignored: more than 20 share it (shared_key)." in page
+    assert "Customer number ignored: more than 20 share it." in page
     assert "Merged" not in page
 
 

@@ -120,7 +120,7 @@ class ClaimAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("Reported"), ordering="told_at")
     def reported(self, obj: Claim) -> str:
-        return display.moment(obj.told_at)
+        return display.short_moment(obj.told_at)
 
     @admin.display(description=gettext_lazy("Order"))
     def order(self, obj: Claim) -> str:
@@ -128,11 +128,11 @@ class ClaimAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("Partner"))
     def partner_name(self, obj: Claim) -> str:
-        return obj.partner.name
+        return display.cut(obj.partner.name)
 
     @admin.display(description=gettext_lazy("Campaign"))
     def campaign_name(self, obj: Claim) -> str:
-        return obj.campaign.name
+        return display.cut(obj.campaign.name)
 
     @admin.display(description=gettext_lazy("Says"))
     def what(self, obj: Claim) -> str:

@@ -72,7 +72,8 @@ def new_id(table: str) -> str:
 
 # What each guard is there against, in the scene below; a pair is a statement and what must count the same after it.
 TRIGGERS = {
-    "claims_claim.pgtrigger_content_stays": "UPDATE claims_claim SET text = text || 'x'",
+    "claims_claim.pgtrigger_content_stays": "UPDATE claims_claim SET coupon = coupon || 'x'",
+    "claims_claim.pgtrigger_words_are_only_erased": "UPDATE claims_claim SET text = text || 'x'",
     "claims_claim.pgtrigger_moves_as_allowed": (
         "UPDATE claims_claim SET state = 'DECLINED', reason = 'not_found', conversion_id = NULL "
         "WHERE state = 'ACCEPTED'"

@@ -90,6 +90,7 @@ class Claim(models.Model):
     database writes each move into `ClaimMove`.
     """
 
+    ERASED_BY: ClassVar = {"text": "apps.claims.services.erase_words"}
     NEXT: ClassVar[dict[str, set[str]]] = {
         "OPEN": {"ACCEPTED", "DECLINED", "ESCALATED", "WITHDRAWN"},
         "ESCALATED": {"ACCEPTED", "DECLINED", "WITHDRAWN"},
@@ -155,8 +156,14 @@ class Claim(models.Model):
                 name="content_stays",
                 fields=[
                     *("advertiser", "partner", "campaign", "kind", "goal", "order_ref", "occurred_at", "amount_minor"),
-                    *("currency", "click_id", "coupon", "text", "told_at", "told_by", "answer_by"),
+                    *("currency", "click_id", "coupon", "told_at", "told_by", "answer_by"),
                 ],
+            ),
+            # What the partner wrote may name a customer, who may want to be forgotten: it goes, but never changes.
+            pgtrigger.Protect(
+                name="words_are_only_erased",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__text__df=pgtrigger.F("new__text")) & ~pgtrigger.Q(new__text=""),
             ),
             pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
             pgtrigger.FSM(

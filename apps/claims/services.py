@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -123,6 +124,15 @@ def withdraw_claim(*, partner: Partner, claim_id: int, actor: Actor, now: dateti
     """Take a claim back. Raises ClaimNotFound, ClaimClosed."""
     claim = lock_claim(claim_id=claim_id, partner=partner)
     return move_claim(claim, ClaimState.WITHDRAWN, actor=actor, now=now)
+
+
+def erase_words(*, advertiser: Advertiser, orders: Collection[tuple[str, str]]) -> int:
+    """Clear what partners wrote in their claims for orders, given as goal and number; return how many had words."""
+    named = Claim.objects.for_advertiser(advertiser).filter(order_ref__in={ref for _, ref in orders})
+    of_them = [
+        row.pk for row in named.exclude(text="").only("goal", "order_ref") if (row.goal, row.order_ref) in orders
+    ]
+    return Claim.objects.filter(pk__in=of_them).update(text="")
 
 
 @transaction.atomic

@@ -11,6 +11,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.core.serializers.json import DjangoJSONEncoder
 
+from apps.claims.models import Claim
+from apps.claims.rules import ClaimFact
+from apps.claims.services import report_claim
 from apps.commissions.models import Commission
 from apps.core.actors import SYSTEM
 from apps.pipeline.books import check_books
@@ -93,6 +96,19 @@ def test_the_trail_says_that_somebody_was_erased_but_not_who(acme):
     text = json.dumps(entry.details) + entry.subject
     assert entry.details["keys"] == 3 and len(entry.details["persons"]) == 1
     assert "4711" not in text and EMAIL not in text and ADA.email_sha256 not in text
+
+
+def test_what_partners_wrote_of_the_order_goes_too_and_nothing_else_of_their_claims(acme):
+    told = {"campaign_id": acme.campaign.pk, "kind": "WRONG", "occurred_at": NOON, "currency": "EUR"}
+    for order_ref in ("A-1", "B-1"):
+        fact = ClaimFact(order_ref=order_ref, amount_minor=150_00, text="Lives at Main St 5", **told)
+        report_claim(partner=acme.partners.blog, fact=fact, actor=SYSTEM, now=NOON)
+
+    erase(acme, customer_id="4711")
+
+    rows = list(Claim.objects.order_by("pk").values_list("order_ref", "text", "amount_minor", "state"))
+    assert rows == [("A-1", "", 150_00, "OPEN"), ("B-1", "Lives at Main St 5", 150_00, "OPEN")]
+    assert AuditEntry.objects.get(verb="customer.erased").details["words"] == 1
 
 
 def test_a_repeat_of_the_call_brings_no_erased_customer_back(acme):

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from apps.claims.models import Claim
+from apps.claims.services import erase_words
 from apps.core.actors import Actor
 from apps.core.errors import NotFound
 from apps.identity.models import Advertiser
@@ -45,15 +46,18 @@ def export_customer(*, advertiser: Advertiser, name: CustomerName, actor: Actor,
 
 @transaction.atomic
 def erase_customer(*, advertiser: Advertiser, name: CustomerName, actor: Actor, now: datetime) -> Forgotten:
-    """Delete a customer's keys and raw data; books and facts stay and lead to nobody. Again, it does nothing.
+    """Delete a customer's keys and raw data, and what partners wrote of their orders; again, it does nothing.
 
-    Conversions are not settled anew by it: what was shared stays. Raises UnnamedCustomer, InvalidEmailHash.
+    Books and facts stay and lead to nobody. Conversions are not settled anew by it: what was shared stays.
+    Raises UnnamedCustomer, InvalidEmailHash.
     """
     customer = find_customer(advertiser=advertiser, name=name)
+    orders = set(Conversion.objects.filter(pk__in=customer.conversions).values_list("goal", "order_ref"))
+    words = erase_words(advertiser=advertiser, orders=orders)
     forgotten = forget_person(advertiser=advertiser, customer=customer, now=now)
-    if forgotten:
+    if forgotten or words:
         persons = sorted(str(person) for person in customer.persons)
-        _write_down(advertiser, actor, "customer.erased", persons, now, **asdict(forgotten))
+        _write_down(advertiser, actor, "customer.erased", persons, now, **asdict(forgotten), words=words)
     return forgotten
 
 

@@ -267,6 +267,12 @@ def verdict_of(claim: Claim, standing: Standing) -> tuple[str, str]:
         )
     if state == "APPROVED":
         return "bad", _("The order is approved and shared among others: it cannot be shared anew.")
+    if claimed := standing.claimed_by_others(claim.partner_id):
+        names = ", ".join(credit.partner.name for credit in claimed)
+        return "bad", _(
+            "%(names)s is credited by a claim that was accepted. What would take from that is refused: "
+            "decline this one."
+        ) % {"names": names}
     if standing.credits:
         return "warn", _("Conflict: others are credited. Accepting adds the partner's contact and shares it anew.")
     return "info", _("Nobody is credited. Accepting adds the partner's contact and shares the order by the policy.")

@@ -26,8 +26,8 @@ from apps.console.site import site
 from apps.core.errors import Refusal
 from apps.pipeline.services.deciding_lines import OWN, amount_left, correct_amount, reject_lines
 from apps.records.models import AuditEntry
-from apps.tracking.models import Conversion, Refund
-from apps.tracking.selectors import ToldLines, lines_told_last
+from apps.tracking.models import AmendmentOrigin, Conversion
+from apps.tracking.selectors import ToldLines, amendments_told, lines_told_last, refunds_told
 
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 NOTE = gettext_lazy("The partner sees the reason, not the note.")
@@ -128,9 +128,7 @@ def with_changes(steps: list[Step], conversion: Conversion) -> list[Step]:
 
     In the order of time; what is still to come stays at the end. Four queries.
     """
-    refunds = Refund.objects.filter(
-        advertiser=conversion.advertiser_id, goal=conversion.goal, order_ref=conversion.order_ref
-    )
+    refunds = refunds_told(conversion)
     reasons = dict(Reason.choices)
     acts = AuditEntry.objects.filter(
         advertiser=conversion.advertiser_id,
@@ -149,8 +147,9 @@ def with_changes(steps: list[Step], conversion: Conversion) -> list[Step]:
             details += [_("By %s.") % act.actor_name, *filter(None, [act.details.get("note", "")])]
         what = title % what_of(refund, conversion.currency)
         found.append(Step(refund.recorded_at, what, "content_cut" if own else "undo", "bad", tuple(details)))
-    for amendment in conversion.amendments.order_by("sequence"):
-        text = _("The shop told the order anew (%d)") % amendment.sequence
+    for amendment in amendments_told(conversion):
+        own = amendment.origin == AmendmentOrigin.SHOP
+        text = _("The shop told the order anew (%d)") % amendment.sequence if own else amendment.get_origin_display()
         found.append(Step(amendment.recorded_at, text, "edit_note", "info"))
     corrections = Commission.objects.filter(conversion=conversion).exclude(kind=CommissionKind.SALE)
     for row in corrections.select_related("partner").order_by("pk"):

@@ -24,7 +24,7 @@ from apps.core.errors import Refusal
 from apps.core.money import Money
 from apps.pipeline.services.receiving import receive_refund
 from apps.tracking.models import Conversion, Refund
-from apps.tracking.selectors import ToldLines, lines_told_last
+from apps.tracking.selectors import ToldLines, amendments_told, lines_told_last, refunds_told
 
 WAYS = [("whole", gettext_lazy("The whole order")), ("amount", gettext_lazy("An amount"))]
 BY_LINES = ("lines", gettext_lazy("Lines, by pieces"))
@@ -97,16 +97,14 @@ def refund(request: HttpRequest, conversion_id: UUID) -> HttpResponse:
             raise PermissionDenied
         if form.is_valid() and _record(request, conversion, form):
             return HttpResponseRedirect(back)
-    refunds = Refund.objects.filter(
-        advertiser=advertiser, goal=conversion.goal, order_ref=conversion.order_ref
-    ).order_by("occurred_at", "refund_ref")
+    refunds = refunds_told(conversion).order_by("occurred_at", "refund_ref")
     corrections = (
         Commission.objects.filter(conversion=conversion)
         .exclude(kind=CommissionKind.SALE)
         .select_related("partner")
         .order_by("pk")
     )
-    reasons = {**dict(Reason.choices), "amended": _("The shop told the order anew")}
+    reasons = {**dict(Reason.choices), "amended": _("The order was told anew")}
     return site.render(
         request,
         "console/refund.html",
@@ -115,7 +113,7 @@ def refund(request: HttpRequest, conversion_id: UUID) -> HttpResponse:
         conversion=conversion,
         refunds=[(row, what_of(row, conversion.currency), reasons.get(row.reason, row.reason)) for row in refunds],
         corrections=[(row, reasons.get(row.reason, row.reason)) for row in corrections],
-        amendments=conversion.amendments.order_by("sequence"),
+        amendments=amendments_told(conversion),
         form=form,
         told=told,
         cancel_url=back,
@@ -143,7 +141,7 @@ def _record(request: HttpRequest, conversion: Conversion, form: RefundForm) -> b
 def is_outdated(request: HttpRequest, told: ToldLines) -> bool:
     """Tell whether a form was shown before the shop told the order anew, so that its lines are others; say so."""
     sent = request.POST.get("told", "")
-    if sent in ("", str(told.sequence)):
+    if sent in ("", told.version):
         return False
     messages.error(request, _("The shop has told the order anew meanwhile; look at its lines again."))
     return True

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.db.models import Q, QuerySet
 
 from apps.campaigns.models import Campaign, CampaignState, EnrollmentState, TrackingLink
 from apps.partners.models import Partnership, PartnershipState
 from apps.tracking.facts import amendments_of
-from apps.tracking.models import Conversion
+from apps.tracking.models import Amendment, Conversion, Refund
 from apps.tracking.rules.addresses import allowed_address, safe_address
 from apps.tracking.rules.clicks import derive_key
 from apps.tracking.rules.conversions import Terms
@@ -83,10 +84,26 @@ class ToldLine:
 
 @dataclass(frozen=True, slots=True)
 class ToldLines:
-    """The lines of an order as they count now: those of the amendment of this sequence, 0 for the first telling."""
+    """The lines of an order as they count now, and which telling of it that is: "0" the first, then amendments."""
 
-    sequence: int
+    version: str
     lines: tuple[ToldLine, ...]
+
+
+def refunds_told(conversion: Conversion) -> QuerySet[Refund]:
+    """Return the refunds of a conversion; of an order told a second time those of the first time too."""
+    first = Conversion.objects.filter(repeats__conversion=conversion).values("order_ref")
+    return Refund.objects.filter(
+        Q(order_ref=conversion.order_ref) | Q(order_ref__in=first),
+        advertiser=conversion.advertiser_id,
+        goal=conversion.goal,
+    )
+
+
+def amendments_told(conversion: Conversion) -> QuerySet[Amendment]:
+    """Return the amendments of a conversion in the order that counts; those of a first time are the second's too."""
+    own = Q(conversion=conversion) | Q(conversion__repeats__conversion=conversion)
+    return Amendment.objects.filter(own).order_by("sequence", "turn")
 
 
 def lines_told_last(conversion: Conversion) -> ToldLines:
@@ -95,17 +112,18 @@ def lines_told_last(conversion: Conversion) -> ToldLines:
     An amendment tells no names: a line of a SKU told before keeps the name it had.
     """
     first = list(conversion.lines.order_by("position"))
-    sequence, content = amendments_of([conversion.pk]).get(str(conversion.pk), (0, {}))
-    told = content.get("lines")
+    newest = amendments_of([conversion.pk]).get(str(conversion.pk))
+    version = ".".join(map(str, newest.place)).removesuffix(".0") if newest else "0"
+    told = newest.content.get("lines") if newest else None
     if not isinstance(told, list):
         lines = [
             ToldLine(line.position, line.name or line.sku or line.category or f"#{line.position}", line.quantity)
             for line in first
         ]
-        return ToldLines(sequence, tuple(lines))
+        return ToldLines(version, tuple(lines))
     names = {line.sku: line.name for line in first if line.sku}
     return ToldLines(
-        sequence,
+        version,
         tuple(
             ToldLine(place, names.get(line["sku"]) or line["sku"] or line["category"] or f"#{place}", line["quantity"])
             for place, line in enumerate(told, 1)

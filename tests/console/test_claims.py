@@ -76,6 +76,17 @@ def test_what_cannot_be_accepted_is_said_and_nothing_changes(acme):
     assert (claim.state, Commission.objects.count()) == ("OPEN", before)
 
 
+def test_an_order_that_was_given_by_a_claim_is_not_taken_by_another(acme):
+    first, second = make_claim(acme), make_claim(acme, partner="blog")
+    act(acme.owner, first, "accept")
+
+    assert "Coupons is credited by a claim that was accepted" in page(acme, second)
+    assert "this one would take from it" in act(acme.owner, second, "accept").text
+
+    second.refresh_from_db()
+    assert second.state == "OPEN"
+
+
 def test_declining_needs_a_reason(acme):
     claim = make_claim(acme)
     assert "This field is required" in act(acme.owner, claim, "decline").text

@@ -135,11 +135,12 @@ def _give(claim: Claim, conversion: Conversion, standing: Standing, *, changed: 
 def _see(claim: Claim, conversion: Conversion, before: Standing) -> None:
     """Raise ClaimWithoutEffect or ClaimTakesFromAccepted where the result is not what accepting is to give."""
     after = standing_of_conversion(conversion)
-    if not after.part_of(claim.partner_id):
+    part, claimed = after.part_of(claim.partner_id), before.claimed_by_others(claim.partner_id)
+    # Stated touches lie in the same millisecond, so that where one takes all the policy names either.
+    if claimed and (not part or any(after.part_of(other.partner.pk) < other.share for other in claimed)):
+        raise ClaimTakesFromAccepted
+    if not part:
         raise ClaimWithoutEffect
-    for other in before.claimed_by_others(claim.partner_id):
-        if after.part_of(other.partner.pk) < other.share:
-            raise ClaimTakesFromAccepted
     own = Commission.objects.filter(conversion=conversion, partner=claim.partner_id)
     unpaid = own.filter(payable=False).values_list("payable_reason", flat=True).first()
     if unpaid is not None:

@@ -16,16 +16,14 @@ from apps.pipeline.services.deciding_chunks import work_on_decisions
 from apps.pipeline.services.reconciling import reconcile_all
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.client_data import keep_days
-from apps.tracking.identifying import join_awaited_clicks
 from apps.tracking.partitions import make_months_ahead
 from apps.tracking.services import forget_rejections
-from apps.tracking.waking import wake_awaited
+from apps.tracking.sweeping import wake_awaited
 
 
 @shared_task
 def settle_unsettled() -> int:
     """Settle whatever waits; rung by each new fact, and every 30 seconds for what the bell missed."""
-    join_awaited_clicks(now=timezone.now())
     wake_awaited(now=timezone.now())
     return settle_waiting(now=timezone.now(), limit=20_000).settled
 

@@ -15,7 +15,7 @@ from django.db import transaction
 from apps.core.reading import array_of, read_rows
 from apps.identity.models import Advertiser
 from apps.tracking.joining import FIND, join_keys, lock_persons
-from apps.tracking.models import CustomerStanding, Sighting, StandingReason
+from apps.tracking.models import AwaitedClick, CustomerStanding, Sighting, StandingReason
 from apps.tracking.rules.persons import VISITOR, Identity, Key, hide
 
 Met = Mapping[UUID, Mapping[str, int]]
@@ -36,6 +36,16 @@ class Customer:
     told_new: bool | None = None
 
 
+class Meeting(NamedTuple):
+    """The keys that conversions came with, and the clicks they name that were not there when the keys were joined."""
+
+    met: Met
+    unmet: Mapping[UUID, Sequence[UUID]]
+
+
+NOBODY = Meeting({}, {})
+
+
 class Standing(NamedTuple):
     """Whether a customer is new, and why."""
 
@@ -44,7 +54,7 @@ class Standing(NamedTuple):
 
 
 VISITORS_OF = """
-SELECT k.place, t.visitor FROM unnest(%s::int[], %s::uuid[]) AS k(place, click_id)
+SELECT k.place, t.visitor, t.id FROM unnest(%s::int[], %s::uuid[]) AS k(place, click_id)
 JOIN tracking_touchpoint t ON t.id = k.click_id AND t.advertiser_id = %s
 """
 PERSONS_OF = "SELECT id, person_id FROM tracking_identitykey WHERE id = ANY(%s::bigint[]) AND person_id IS NOT NULL"
@@ -53,13 +63,6 @@ SELECT DISTINCT k.person_id, c.id, c.goal, c.occurred_at, c.new_customer
 FROM tracking_identitykey k
 JOIN tracking_sighting s ON s.key_id = k.id JOIN tracking_conversion c ON c.id = s.conversion_id
 WHERE k.person_id = ANY(%s::uuid[]) AND NOT c.is_test
-"""
-CLICKED_SINCE = """
-SELECT DISTINCT s.conversion_id, s.advertiser_id, k.kind, k.value, t.visitor
-FROM tracking_awaitedclick a
-JOIN tracking_touchpoint t ON t.id = a.click_id AND t.advertiser_id = a.advertiser_id
-JOIN tracking_sighting s ON s.conversion_id = a.conversion_id
-JOIN tracking_identitykey k ON k.id = s.key_id
 """
 
 
@@ -83,32 +86,34 @@ def visitor_of_click(*, advertiser_id: int, click_id: UUID) -> UUID | None:
     return UUID(rows[0][1]) if rows else None
 
 
-def meet_customers(*, advertiser_id: int, customers: Sequence[Customer], now: datetime) -> dict[UUID, dict[str, int]]:
+def meet_customers(*, advertiser_id: int, customers: Sequence[Customer], now: datetime) -> Meeting:
     """Join the keys of conversions about to be stored with their visitors; return the keys' ids by conversion and kind.
 
     Runs in the caller's transaction, before the conversions are written. A click that is not there yet is joined when
-    it comes.
+    it comes, which `write_meetings` sees to.
     """
     told = [identity_keys(customer.identity, advertiser_id) for customer in customers]
     clicks = [(place, click) for place, customer in enumerate(customers) for click in customer.click_ids]
     visitors: dict[int, list[UUID]] = defaultdict(list)
+    there: set[UUID] = set()
     for place, customer in enumerate(customers):
         if customer.visitor is not None:
             visitors[place].append(customer.visitor)
     if clicks:
         places, ids = zip(*clicks, strict=True)
-        for place, visitor in read_rows(VISITORS_OF, [array_of(places), array_of(ids), advertiser_id]):
+        for place, visitor, click in read_rows(VISITORS_OF, [array_of(places), array_of(ids), advertiser_id]):
             visitors[place].append(UUID(visitor))
+            there.add(UUID(click))
     sights = [
         [*keys, *(Key(VISITOR, visitor) for visitor in dict.fromkeys(visitors[place]))]
         for place, keys in enumerate(told)
     ]
     ids_by_name = join_keys(advertiser_id=advertiser_id, sights=[sight for sight in sights if sight], now=now)
-    return {
-        customer.conversion_id: {key.kind: ids_by_name[key.kind, key.value] for key in keys}
-        for customer, keys in zip(customers, told, strict=True)
-        if keys
-    }
+    known = [(customer, keys) for customer, keys in zip(customers, told, strict=True) if keys]
+    return Meeting(
+        {one.conversion_id: {key.kind: ids_by_name[key.kind, key.value] for key in keys} for one, keys in known},
+        {one.conversion_id: [click for click in one.click_ids if click not in there] for one, _ in known},
+    )
 
 
 def decide_standings(*, advertiser_id: int, customers: Sequence[Customer], met: Met) -> dict[UUID, Standing]:
@@ -128,16 +133,28 @@ def decide_standings(*, advertiser_id: int, customers: Sequence[Customer], met: 
 def write_meetings(
     *,
     advertiser_id: int,
-    met: Met,
+    meeting: Meeting,
     standings: Mapping[UUID, Standing],
     stored: Collection[UUID],
     now: datetime,
 ) -> None:
-    """Write which keys the stored ones of some conversions came with, and what was decided of their customers."""
+    """Write which keys the stored ones of some conversions came with, and what was decided of their customers.
+
+    Clicks that were not there are awaited from now on: one that comes before the first settling is to join them too.
+    """
+    AwaitedClick.objects.bulk_create(
+        [
+            AwaitedClick(advertiser_id=advertiser_id, conversion_id=id_, click_id=click)
+            for id_, clicks in meeting.unmet.items()
+            if id_ in stored
+            for click in clicks
+        ],
+        ignore_conflicts=True,
+    )
     Sighting.objects.bulk_create(
         [
             Sighting(advertiser_id=advertiser_id, conversion_id=id_, kind=kind, key_id=key)
-            for id_, keys in met.items()
+            for id_, keys in meeting.met.items()
             if id_ in stored
             for kind, key in keys.items()
         ],
@@ -172,16 +189,6 @@ def told_of_others(*, advertiser_id: int, told: Mapping[UUID, Identity]) -> set[
         rows = read_rows(FIND, [array_of(kinds), array_of(values), advertiser_id])
         known = {(kind, value): id_ for id_, kind, _, _, value in rows}
     return {id_ for id_, group in keys.items() if not _same(stored[id_], group, known)}
-
-
-@transaction.atomic
-def join_awaited_clicks(*, now: datetime) -> None:
-    """Join the customers of conversions whose awaited clicks have come with these clicks' visitors."""
-    sights: dict[int, dict[str, set[Key]]] = defaultdict(lambda: defaultdict(set))
-    for conversion_id, advertiser_id, kind, value, visitor in read_rows(CLICKED_SINCE, []):
-        sights[advertiser_id][conversion_id] |= {Key(kind, UUID(value)), Key(VISITOR, UUID(visitor))}
-    for advertiser_id in sorted(sights):
-        join_keys(advertiser_id=advertiser_id, sights=list(sights[advertiser_id].values()), now=now)
 
 
 def _same(stored: Mapping[str, int | None], told: Iterable[Key], known: Mapping[tuple[str, str], int]) -> bool:

@@ -16,8 +16,9 @@ from apps.core.ids import uuid7
 from apps.identity.models import Advertiser
 from apps.tracking.client_data import keep_client_data
 from apps.tracking.identifying import (
+    NOBODY,
     Customer,
-    Met,
+    Meeting,
     Standing,
     decide_standings,
     meet_customers,
@@ -67,7 +68,8 @@ def record_conversion(
     content_hash = fact.content_hash(campaign.pk)
     id_ = uuid7(now)
     natural = {"advertiser_id": campaign.advertiser_id, "goal": fact.goal, "order_ref": fact.order_ref}
-    met, standings = _meet(campaign, fact, id_, now) if fact.identity and not _is_stored(natural) else ({}, {})
+    is_new_of_somebody = fact.identity and not _is_stored(natural)
+    meeting, standings = _meet(campaign, fact, id_, now) if is_new_of_somebody else (NOBODY, {})
     Conversion.objects.bulk_create(
         [
             Conversion(
@@ -103,8 +105,9 @@ def record_conversion(
             )
         return Recorded(stored_id, created=False)
     _write_lines(campaign, fact, id_)
-    if met:
-        write_meetings(advertiser_id=campaign.advertiser_id, met=met, standings=standings, stored={id_}, now=now)
+    if meeting.met:
+        owner = campaign.advertiser_id
+        write_meetings(advertiser_id=owner, meeting=meeting, standings=standings, stored={id_}, now=now)
     if client or payload:
         fields = _presentable(payload) if payload else None
         keep_client_data(id_=id_, advertiser_id=campaign.advertiser_id, client=client, payload=fields)
@@ -115,7 +118,7 @@ def _is_stored(natural: Mapping[str, object]) -> bool:
     return Conversion.objects.filter(**natural).exists()
 
 
-def _meet(campaign: Campaign, fact: ConversionFact, id_: UUID, now: datetime) -> tuple[Met, dict[UUID, Standing]]:
+def _meet(campaign: Campaign, fact: ConversionFact, id_: UUID, now: datetime) -> tuple[Meeting, dict[UUID, Standing]]:
     """Join the customer of a conversion with its visitors, and decide whether it is a new one where nobody says so."""
     customer = Customer(
         id_,
@@ -126,8 +129,8 @@ def _meet(campaign: Campaign, fact: ConversionFact, id_: UUID, now: datetime) ->
         is_test=fact.is_test,
         told_new=fact.new_customer,
     )
-    met = meet_customers(advertiser_id=campaign.advertiser_id, customers=[customer], now=now)
-    return met, decide_standings(advertiser_id=campaign.advertiser_id, customers=[customer], met=met)
+    meeting = meet_customers(advertiser_id=campaign.advertiser_id, customers=[customer], now=now)
+    return meeting, decide_standings(advertiser_id=campaign.advertiser_id, customers=[customer], met=meeting.met)
 
 
 def _write_lines(campaign: Campaign, fact: ConversionFact, id_: UUID) -> None:

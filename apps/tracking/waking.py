@@ -6,13 +6,11 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import transaction
-
 from apps.campaigns.models import Campaign
 from apps.core.ids import uuid7_floor
 from apps.core.reading import array_of, read_rows, run_sql
 from apps.identity.models import Advertiser
-from apps.tracking.models import Unsettled
+from apps.tracking.models import Stirred, Unsettled
 
 # The mark waits for a worker that is just settling the conversion, and comes again once that is done.
 MARK = """
@@ -25,13 +23,14 @@ OF_VISITORS = MARK.format(
     rows="""
     SELECT c.id, c.advertiser_id, 0, '', %s::timestamptz FROM tracking_conversion c
     WHERE c.advertiser_id = %s AND c.visitor = ANY(%s::uuid[]) AND c.occurred_at >= %s
+    ORDER BY c.id
     """
 )
 # Their own, those that came with a key of theirs, and those that name a click of theirs.
 OF_PERSONS = MARK.format(
     rows="""
     SELECT DISTINCT c.id, c.advertiser_id, 0, '', %s::timestamptz FROM tracking_conversion c
-    WHERE c.id = ANY(%s::uuid[])
+    WHERE c.id = ANY(%s::uuid[]) ORDER BY c.id
     """
 )
 SEEN_WITH = """
@@ -51,21 +50,6 @@ NAMING = """
 SELECT id FROM tracking_conversion WHERE advertiser_id = %s AND click_ids <> '{}' AND click_ids && %s::uuid[]
 """
 CLICKS_LAST = timedelta(days=366)
-# Found and forgotten in one statement, so that nothing is forgotten that was not found.
-AWAITED_CLICKS = """
-WITH found AS (
-    DELETE FROM tracking_awaitedclick a USING tracking_touchpoint t WHERE t.id = a.click_id
-    RETURNING a.conversion_id, a.advertiser_id
-)
-""" + MARK.format(rows="SELECT DISTINCT conversion_id, advertiser_id, 0, '', %s::timestamptz FROM found")
-AWAITED_SALES = """
-WITH found AS (
-    DELETE FROM tracking_awaitedsale a USING tracking_refund r, tracking_conversion c
-    WHERE r.id = a.refund_id
-      AND c.advertiser_id = r.advertiser_id AND c.goal = r.goal AND c.order_ref = r.order_ref
-    RETURNING c.id AS conversion_id, c.advertiser_id
-)
-""" + MARK.format(rows="SELECT DISTINCT conversion_id, advertiser_id, 0, '', %s::timestamptz FROM found")
 NOTE_CLICKS = """
 INSERT INTO tracking_awaitedclick (conversion_id, advertiser_id, click_id)
 SELECT c.id, c.advertiser_id, k.click_id
@@ -79,8 +63,13 @@ ON CONFLICT DO NOTHING
 def wake_conversions_of_visitors(
     *, advertiser: Advertiser, visitors: Collection[UUID], since: datetime, now: datetime
 ) -> int:
-    """Mark conversions of visitors from a moment on, where a touch before them was just written; return how many."""
-    return run_sql(OF_VISITORS, [now, advertiser.pk, array_of(list(visitors)), since])
+    """Mark conversions of visitors from a moment on, where a touch before them was just written; return how many.
+
+    Runs in the transaction that writes the touches. What is stored and settled before that commits sees nothing of it,
+    and is marked by the sweep.
+    """
+    Stirred.objects.create(advertiser=advertiser, visitors=list(visitors), since=since)
+    return mark_visitors(advertiser_id=advertiser.pk, visitors=visitors, since=since, now=now)
 
 
 def wake_conversions_of_persons(
@@ -88,8 +77,20 @@ def wake_conversions_of_persons(
 ) -> int:
     """Mark the conversions of persons who were gathered or parted, and of keys that no longer join; return how many.
 
-    Decided ones stay as they are: settling passes over them.
+    Decided ones stay as they are: settling passes over them. Runs in the transaction that moves the keys; what is
+    stored and settled before that commits sees nothing of it, and is marked by the sweep.
     """
+    Stirred.objects.create(advertiser_id=advertiser_id, persons=list(persons), keys=list(keys))
+    return mark_persons(advertiser_id=advertiser_id, persons=persons, keys=keys, now=now)
+
+
+def mark_visitors(*, advertiser_id: int, visitors: Collection[UUID], since: datetime, now: datetime) -> int:
+    """Mark the conversions of visitors that are there, from a moment on; return how many."""
+    return run_sql(OF_VISITORS, [now, advertiser_id, array_of(visitors), since])
+
+
+def mark_persons(*, advertiser_id: int, persons: Collection[UUID], keys: Collection[int], now: datetime) -> int:
+    """Mark the conversions of persons and of keys that are there; return how many."""
     whose = array_of(persons)
     found = {row[0] for row in read_rows(SEEN_WITH, [whose, array_of(keys), whose])}
     clicks = [row[0] for row in read_rows(CLICKS_OF, [uuid7_floor(now - CLICKS_LAST), whose])]
@@ -102,15 +103,6 @@ def note_awaited_clicks(conversion_ids: Collection[str]) -> None:
     """Remember the click ids that conversions name and that are not there yet; their clicks are looked for later."""
     if conversion_ids:
         run_sql(NOTE_CLICKS, [array_of(list(conversion_ids))])
-
-
-@transaction.atomic
-def wake_awaited(*, now: datetime) -> int:
-    """Mark conversions whose awaited click or refund has found its other half; return how many.
-
-    This is the sweep's part: what arrives in between is heard within its turn, in whatever order both were committed.
-    """
-    return run_sql(AWAITED_CLICKS, [now]) + run_sql(AWAITED_SALES, [now])
 
 
 def unpark_conversions(*, campaign: Campaign | None = None, advertiser: Advertiser | None = None) -> int:

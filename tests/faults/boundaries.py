@@ -93,7 +93,7 @@ def make_ground() -> None:
 
 def settle() -> None:
     from apps.pipeline.services.settling import settle_waiting
-    from apps.tracking.waking import wake_awaited
+    from apps.tracking.sweeping import wake_awaited
 
     wake_awaited(now=REFUNDED)
     settle_waiting(now=REFUNDED)

@@ -127,7 +127,7 @@ def take(arrival: Arrival, now: datetime) -> None:
     from apps.partners.models import AdSpace
     from apps.pipeline.services.settling import settle_waiting
     from apps.tracking.models import Amendment, Refund
-    from apps.tracking.waking import wake_awaited
+    from apps.tracking.sweeping import wake_awaited
 
     campaigns = [
         Campaign.objects.select_related("advertiser").get(slug=f"streams-{currency.lower()}") for currency in CURRENCIES

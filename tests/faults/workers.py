@@ -74,7 +74,7 @@ def _again(shift: Shift, work: Callable[[], object]) -> None:
 
 def settle(shift: Shift) -> None:
     from apps.pipeline.services.settling import settle_waiting
-    from apps.tracking.waking import wake_awaited
+    from apps.tracking.sweeping import wake_awaited
 
     def work() -> None:
         wake_awaited(now=shift.now())

@@ -14,7 +14,8 @@ from apps.pipeline.services.receiving import receive_conversion
 from apps.pipeline.services.settling import PARKED_AFTER, settle_waiting
 from apps.tracking.models import AwaitedClick, Conversion, Touchpoint, Unsettled
 from apps.tracking.rules.conversions import ConversionFact
-from apps.tracking.waking import wake_awaited, wake_conversions_of_visitors
+from apps.tracking.sweeping import wake_awaited
+from apps.tracking.waking import wake_conversions_of_visitors
 from tests.cast import NOON, join, make_campaign, make_cast, make_conversion, make_plan, make_touch
 
 pytestmark = pytest.mark.django_db

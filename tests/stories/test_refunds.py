@@ -15,7 +15,7 @@ from apps.pipeline.services.deciding import approve_conversions, reject_conversi
 from apps.pipeline.services.settling import settle_waiting
 from apps.statements.models import Statement
 from apps.tracking.models import Amendment, AwaitedSale, Refund, Unsettled
-from apps.tracking.waking import wake_awaited
+from apps.tracking.sweeping import wake_awaited
 from tests.cast import NOON, START, make_cast, make_conversion, make_policy, make_touch
 
 pytestmark = pytest.mark.django_db

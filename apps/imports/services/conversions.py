@@ -14,8 +14,9 @@ from apps.imports.rules.conversions import CONVERSIONS, OrderFact
 from apps.imports.rules.tables import Batch, refuse
 from apps.imports.services.runs import Stored
 from apps.tracking.identifying import (
+    NOBODY,
     Customer,
-    Met,
+    Meeting,
     Standing,
     decide_standings,
     meet_customers,
@@ -54,7 +55,7 @@ CONFLICT = RowRefused(
 def store_conversions(batch: Batch[OrderFact], *, campaign: Campaign, now: datetime) -> Stored:
     """Store a batch of conversions in the caller's transaction; a repeat of the same content adds nothing."""
     context: dict[str, int | datetime] = {"advertiser": campaign.advertiser_id, "campaign": campaign.pk, "now": now}
-    met, standings, others = _meet(batch.facts, campaign.advertiser_id, now)
+    meeting, standings, others = _meet(batch.facts, campaign.advertiser_id, now)
     with connection.cursor() as cursor:
         cursor.execute(STAGE)
         with cursor.copy(COPY) as copy:
@@ -70,20 +71,23 @@ def store_conversions(batch: Batch[OrderFact], *, campaign: Campaign, now: datet
             places = {place for (place,) in cursor.fetchall()}
             places |= {place for place, fact in enumerate(batch.facts) if fact.id in others}
             conflicts = [refuse(batch.rows[place], CONVERSIONS, CONFLICT) for place in sorted(places)]
-    if met:
-        who = set(Conversion.objects.filter(pk__in=list(met)).values_list("pk", flat=True))
-        write_meetings(advertiser_id=campaign.advertiser_id, met=met, standings=standings, stored=who, now=now)
+    if meeting.met:
+        who = set(Conversion.objects.filter(pk__in=list(meeting.met)).values_list("pk", flat=True))
+        owner = campaign.advertiser_id
+        write_meetings(advertiser_id=owner, meeting=meeting, standings=standings, stored=who, now=now)
     return Stored(added, len(batch.facts) - added - len(conflicts), [*batch.refused, *conflicts])
 
 
-def _meet(facts: Sequence[OrderFact], advertiser_id: int, now: datetime) -> tuple[Met, dict[UUID, Standing], set[UUID]]:
+def _meet(
+    facts: Sequence[OrderFact], advertiser_id: int, now: datetime
+) -> tuple[Meeting, dict[UUID, Standing], set[UUID]]:
     """Join the customers of new rows with their visitors; return also which rows repeat an order with another customer.
 
     A file without customers costs nothing here.
     """
     told = {fact.id: fact for fact in facts if fact.identity}
     if not told:
-        return {}, {}, set()
+        return NOBODY, {}, set()
     own = Conversion.objects.filter(advertiser=advertiser_id, order_ref__in={fact.order_ref for fact in told.values()})
     there = {(goal, order_ref): id_ for id_, goal, order_ref in own.values_list("pk", "goal", "order_ref")}
     customers = [
@@ -91,7 +95,7 @@ def _meet(facts: Sequence[OrderFact], advertiser_id: int, now: datetime) -> tupl
         for fact in told.values()
         if (fact.goal, fact.order_ref) not in there
     ]
-    met = meet_customers(advertiser_id=advertiser_id, customers=customers, now=now)
+    meeting = meet_customers(advertiser_id=advertiser_id, customers=customers, now=now)
     repeats = {id_: told[id_].identity for id_ in there.values() if id_ in told}
     others = told_of_others(advertiser_id=advertiser_id, told=repeats) if repeats else set()
-    return met, decide_standings(advertiser_id=advertiser_id, customers=customers, met=met), others
+    return meeting, decide_standings(advertiser_id=advertiser_id, customers=customers, met=meeting.met), others

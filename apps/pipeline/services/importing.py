@@ -30,6 +30,7 @@ from apps.partners.models import PartnerKind, TaxStatus
 from apps.records.services import record_act
 from apps.tracking.models import ChannelClass, TouchKind
 from apps.tracking.partitions import make_partitions
+from apps.tracking.sweeping import wake_stirred
 
 PARTNERS_AT_ONCE, TOUCHES_AT_ONCE, CONVERSIONS_AT_ONCE = 200, 20_000, 5_000
 Watch = Callable[[str, int, int], None]
@@ -97,7 +98,7 @@ def import_partners(*, campaign: Campaign, history: History, now: datetime, watc
 
 
 def import_touches(*, campaign: Campaign, history: History, now: datetime, watch: Watch | None = None) -> ImportRun:
-    """Make the months that the touches need, then store the touches."""
+    """Make the months that the touches need, then store the touches, and wake conversions that are there already."""
     survey = history.survey
     if survey.earliest and survey.latest:
         make_partitions(first_on=survey.earliest.astimezone(UTC).date(), last_on=survey.latest.astimezone(UTC).date())
@@ -109,7 +110,7 @@ def import_touches(*, campaign: Campaign, history: History, now: datetime, watch
         suspects=survey.suspects,
         now=now,
     )
-    return run_import(
+    run = run_import(
         ImportKind.TOUCHES,
         history.touches,
         reader.read,
@@ -119,6 +120,8 @@ def import_touches(*, campaign: Campaign, history: History, now: datetime, watch
         now=now,
         watch=watch,
     )
+    wake_stirred(now=now)
+    return run
 
 
 def import_conversions(*, campaign: Campaign, history: History, now: datetime, watch: Watch | None = None) -> ImportRun:

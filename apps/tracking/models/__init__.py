@@ -25,7 +25,7 @@ from apps.tracking.models.persons import (
 from apps.tracking.models.raw import ClientData
 from apps.tracking.models.rejected import RejectedEvent
 from apps.tracking.models.touches import ChannelClass, TouchKind, Touchpoint
-from apps.tracking.models.worklist import Unsettled
+from apps.tracking.models.worklist import KeptJourney, Stirred, Unsettled
 
 __all__ = [
     "Amendment",
@@ -42,6 +42,7 @@ __all__ = [
     "FirstOfScope",
     "IdentityKey",
     "IdentityLink",
+    "KeptJourney",
     "KeyKind",
     "Merge",
     "Person",
@@ -52,6 +53,7 @@ __all__ = [
     "Sighting",
     "StandingReason",
     "StatedTouch",
+    "Stirred",
     "TouchKind",
     "Touchpoint",
     "Unsettled",

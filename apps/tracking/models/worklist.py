@@ -2,11 +2,51 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from apps.identity.models import Advertiser
 from apps.tracking.models.conversions import Conversion
+
+
+class Stirred(models.Model):
+    """A mark that visitors got touches, or persons and keys changed, in the transaction that wrote the mark.
+
+    That transaction wakes the conversions it sees; the sweep reads the mark once it is committed, and wakes those that
+    were stored and settled meanwhile. `since` bounds visitors' conversions, and is None where there are persons only.
+    """
+
+    ERASED_BY = {"visitors": "apps.tracking.sweeping.wake_stirred"}
+
+    advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="+")
+    visitors = ArrayField(models.UUIDField(), default=list)
+    since = models.DateTimeField(null=True)
+    persons = ArrayField(models.UUIDField(), default=list)
+    keys = ArrayField(models.BigIntegerField(), default=list)
+
+    class Meta:
+        verbose_name = _("stirred visitors and persons")
+        verbose_name_plural = _("stirred visitors and persons")
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class KeptJourney(models.Model):
+    """A conversion whose customer is erased: while it is open it keeps the touches that it was shared by."""
+
+    conversion = models.OneToOneField(
+        Conversion, on_delete=models.PROTECT, primary_key=True, related_name="kept_journey"
+    )
+    advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        verbose_name = _("kept journey")
+        verbose_name_plural = _("kept journeys")
+
+    def __str__(self) -> str:
+        return str(self.conversion_id)
 
 
 class Unsettled(models.Model):

@@ -1,0 +1,116 @@
+"""Find what has become known of stored conversions since, in whatever order it all was committed.
+
+Level-triggered: every turn looks at the rows that wait and at the marks that transactions left, never at what is newer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Model
+
+from apps.core.reading import array_of, read_rows, run_sql
+from apps.tracking.joining import join_keys
+from apps.tracking.models import AwaitedClick, AwaitedSale, Stirred
+from apps.tracking.rules.persons import VISITOR, Key
+from apps.tracking.waking import MARK, OF_PERSONS, mark_persons, mark_visitors
+
+AT_ONCE = 100
+# Found and forgotten in one statement, so that nothing is forgotten that was not found.
+CLICKED = """
+DELETE FROM tracking_awaitedclick a USING tracking_touchpoint t
+WHERE a.advertiser_id = %s AND t.id = a.click_id AND t.advertiser_id = a.advertiser_id
+RETURNING a.conversion_id, t.visitor
+"""
+CAME_WITH = """
+SELECT s.conversion_id, k.kind, k.value FROM tracking_sighting s JOIN tracking_identitykey k ON k.id = s.key_id
+WHERE s.conversion_id = ANY(%s::uuid[])
+"""
+AWAITED_SALES = """
+WITH found AS (
+    DELETE FROM tracking_awaitedsale a USING tracking_refund r, tracking_conversion c
+    WHERE a.advertiser_id = %s AND r.id = a.refund_id
+      AND c.advertiser_id = r.advertiser_id AND c.goal = r.goal AND c.order_ref = r.order_ref
+    RETURNING c.id AS conversion_id, c.advertiser_id
+)
+""" + MARK.format(
+    rows="SELECT DISTINCT conversion_id, advertiser_id, 0, '', %s::timestamptz FROM found ORDER BY conversion_id"
+)
+STIRRED = """
+DELETE FROM tracking_stirred WHERE id IN (
+    SELECT id FROM tracking_stirred WHERE advertiser_id = %s ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
+)
+RETURNING id, visitors, since, persons, keys
+"""
+logger = logging.getLogger(__name__)
+
+
+def wake_awaited(*, now: datetime) -> int:
+    """Mark conversions whose awaited click or refund has come, or whose touches or person changed; return how many.
+
+    What comes in between is heard at the next turn. A step that fails is logged and tried again then; it holds up none
+    of the others.
+    """
+    steps = ((AwaitedClick, _wake_clicked), (AwaitedSale, _wake_sales), (Stirred, _wake_stirred))
+    return sum(_each(model, wake, now) for model, wake in steps)
+
+
+def wake_stirred(*, now: datetime) -> int:
+    """Mark conversions of the visitors and persons that committed transactions have stirred; return how many."""
+    return _each(Stirred, _wake_stirred, now)
+
+
+def _each(model: type[Model], wake: Callable[[int, datetime], int], now: datetime) -> int:
+    """Take a step for each advertiser that has something waiting, each in transactions of its own."""
+    woken = 0
+    for advertiser_id in sorted(set(model._default_manager.values_list("advertiser_id", flat=True).distinct())):
+        try:
+            woken += wake(advertiser_id, now)
+        except Exception:
+            logger.exception("%s of advertiser %s cannot be woken", model._meta.verbose_name_plural, advertiser_id)
+    return woken
+
+
+@transaction.atomic
+def _wake_clicked(advertiser_id: int, now: datetime) -> int:
+    """Join the customers of conversions with the visitors of clicks that have come, and mark the conversions."""
+    visitors: dict[str, set[Key]] = defaultdict(set)
+    for conversion_id, visitor in read_rows(CLICKED, [advertiser_id]):
+        visitors[conversion_id].add(Key(VISITOR, UUID(visitor)))
+    if not visitors:
+        return 0
+    ids = array_of(sorted(visitors))
+    sights: dict[str, set[Key]] = {}
+    for conversion_id, kind, value in read_rows(CAME_WITH, [ids]):
+        sights.setdefault(conversion_id, set(visitors[conversion_id])).add(Key(kind, UUID(value)))
+    if sights:
+        join_keys(advertiser_id=advertiser_id, sights=list(sights.values()), now=now)
+    return run_sql(OF_PERSONS, [now, ids])
+
+
+@transaction.atomic
+def _wake_sales(advertiser_id: int, now: datetime) -> int:
+    """Mark the conversions of refunds that came before them."""
+    return run_sql(AWAITED_SALES, [advertiser_id, now])
+
+
+def _wake_stirred(advertiser_id: int, now: datetime) -> int:
+    """Follow the marks of transactions that have committed by now, so many at a time."""
+    woken = 0
+    while True:
+        with transaction.atomic():
+            marks = read_rows(STIRRED, [advertiser_id, AT_ONCE])
+            for _, visitors, since, _, _ in marks:
+                if since is not None:
+                    woken += mark_visitors(advertiser_id=advertiser_id, visitors=visitors, since=since, now=now)
+            persons = {person for _, _, _, stirred, _ in marks for person in stirred}
+            keys = {key for _, _, _, _, parted in marks for key in parted}
+            if persons or keys:
+                woken += mark_persons(advertiser_id=advertiser_id, persons=persons, keys=keys, now=now)
+        if len(marks) < AT_ONCE:
+            return woken

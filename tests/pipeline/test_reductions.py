@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from apps.attribution.rules import Policy, Sale, Touch, attribute
 from apps.commissions.rules import Item, Order, Pay, Plan, Rule, basket, rate
+from apps.commissions.rules.remaining import net_after
 from apps.pipeline.rules.reductions import AMOUNT, LINES, WHOLE, RefundFact, amounts_after
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -50,6 +51,21 @@ def test_a_returned_line_is_rated_again():
     assert after(case, [fact("r", LINES, lines=((1, 1), (2, 2)))]) == (0,)
 
 
+def test_an_amount_given_back_counts_also_after_a_line_is_returned():
+    case = sold([Item(50_00), Item(50_00)], partners=("a",))
+    amount, line = fact("r1", AMOUNT, 1, amount=40_00), fact("r2", LINES, 2, lines=((1, 1),))
+    assert after(case, [amount]) == (3_00,)
+    assert after(case, [amount, line]) == (50,)
+    assert after(case, [fact("r2", LINES, 0, lines=((1, 1),)), amount]) == (50,)
+    assert after(case, [fact("r1", AMOUNT, 1, amount=50_00), line]) == (0,)
+
+
+def test_what_an_amount_took_is_not_taken_twice_with_a_line():
+    case = sold([Item(99_00), Item(1_00)], partners=("a",))
+    facts = [fact("r1", AMOUNT, 1, amount=10_00), fact("r2", LINES, 2, lines=((2, 1),))]
+    assert after(case, facts) == (4_45,)
+
+
 def test_lines_the_order_does_not_have_change_nothing():
     case = sold([Item(100_00)])
     assert after(case, [fact("r", LINES, lines=((7, 1),))]) == tuple(case[2])
@@ -79,6 +95,17 @@ def test_no_refund_raises_anybody_and_the_order_of_arrival_changes_nothing(items
         steps.append(after(case, sorted(facts, key=lambda f: (f.occurred_at, f.ref))[:n]))
     for before, now in pairwise(steps):
         assert all(0 <= small <= big for small, big in zip(now, before, strict=True))
+
+
+@given(items=items, drawn=refunds)
+def test_one_partner_keeps_its_percent_of_what_is_left(items, drawn):
+    case = sold(items, ("a",))
+    facts = [
+        fact(f"r{n}", kind, hours, **({"amount": x} if kind == AMOUNT else {"lines": (x,)}))
+        for n, (kind, hours, x) in enumerate(drawn)
+    ]
+    exact = Decimal(net_after(case[0], facts)) * 5 / 100
+    assert abs(after(case, facts)[0] - exact) <= len(facts) + 1
 
 
 @given(items=items, parts=st.lists(st.integers(1, 40_00), max_size=3))

@@ -81,6 +81,15 @@ def lock_sale(*, advertiser: Advertiser | int, goal: str, order_ref: str) -> Con
     )
 
 
+def lock_first(sale: Conversion) -> Conversion:
+    """Return the first conversion of a locked order that was told a second time, held too; else the same one.
+
+    Amendments stand at the first, so that their places are in one row.
+    """
+    rows = Conversion.objects.select_for_update(no_key=True, of=("self",))
+    return rows.filter(repeats__conversion=sale).first() or sale
+
+
 @transaction.atomic
 def record_refund(
     *, advertiser: Advertiser, refund: ToldRefund, now: datetime, campaign: Campaign | None = None
@@ -168,6 +177,7 @@ def record_update(*, campaign: Campaign, fact: ConversionFact, now: datetime) ->
     sale = lock_sale(advertiser=campaign.advertiser_id, goal=fact.goal, order_ref=fact.order_ref)
     if sale is None:
         return None
+    sale = lock_first(sale)
     if sale.campaign_id != campaign.pk:
         raise OrderRefConflict(f"Order {fact.order_ref} is recorded for another campaign.", path="order_ref")
     if sale.currency != fact.currency:
@@ -227,16 +237,17 @@ def state_touch(*, conversion: Conversion, partner: Partner, ad_space_id: int | 
 
 
 def amend_amount(*, sale: Conversion, amount_minor: int, now: datetime) -> None:
-    """Add what this house knows better of a locked conversion: the content that holds, but for its amount.
+    """Add what this house knows better of a locked order: the content that holds, but for its amount.
 
     It stands behind the shop's last number and takes none of the shop's: what the shop tells next holds again.
     """
     newest = amendments_of([sale.pk]).get(str(sale.pk))
     content = {**(newest.content if newest else {}), "amount_minor": amount_minor}
     sequence, turn = newest.place if newest else (0, 0)
+    first = lock_first(sale)
     Amendment.objects.create(
-        advertiser_id=sale.advertiser_id,
-        conversion=sale,
+        advertiser_id=first.advertiser_id,
+        conversion=first,
         sequence=sequence,
         turn=turn + 1,
         origin=AmendmentOrigin.HOUSE,

@@ -126,6 +126,7 @@ JOIN tracking_refund r ON r.advertiser_id = c.advertiser_id AND r.goal = c.goal 
 WHERE p.conversion_id = ANY(%s::uuid[])
 ORDER BY 1, 8, 2
 """
+# Amendments of such an order all stand at its first time.
 OF_ORDERS = """
 SELECT conversion_id, sequence, content, turn, recorded_at
 FROM tracking_amendment WHERE conversion_id = ANY(%s::uuid[])

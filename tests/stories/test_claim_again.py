@@ -133,6 +133,26 @@ def test_amendments_of_the_order_reach_the_second_time(acme):
     assert check_books() == []
 
 
+def test_what_is_amended_after_the_second_time_stands_at_the_first(acme):
+    make_policy(acme.campaign, START + timedelta(days=1), model="LINEAR")
+    sale = accept(acme, claim_of(acme, amount_minor=500_00))
+    reject(acme, sale)
+    again = accept(acme, declined(acme))
+
+    accept(acme, claim_of(acme, kind="WRONG", amount_minor=150_00))
+    assert earned(again) == {"blog": 1200}
+    tell(acme, 100_00)
+    assert earned(again) == {"blog": 800}
+    fact = ConversionFact("SALE", again.order_ref, 90_00, "EUR", is_update=True)
+    receive_conversion(campaign=acme.campaign, fact=fact, now=NOON)
+    settle_waiting(now=NOON)
+
+    assert earned(again) == {"blog": 720}
+    places = list(Amendment.objects.values_list("conversion", "sequence", "turn", "origin"))
+    assert places == [(sale.pk, 0, 1, "HOUSE"), (sale.pk, 0, 2, "ORDER"), (sale.pk, 1, 0, "SHOP")]
+    assert check_books() == []
+
+
 def test_an_order_of_the_shop_s_own_is_never_taken_for_the_second_time(acme):
     other = make_conversion(acme.campaign, 900_00, NOON, "A-1~2")
     sale = sell(acme, "blog")

@@ -176,6 +176,7 @@ def make_touch(
     enrollment: Enrollment, at: datetime = NOON - timedelta(days=1), visitor: UUID | None = None, **fields: object
 ) -> Touchpoint:
     values = {
+        "id": uuid7(at),
         "campaign_id": enrollment.campaign_id,
         "partner_id": enrollment.partner_id,
         "ad_space_id": enrollment.ad_space_id,
@@ -185,7 +186,7 @@ def make_touch(
         **fields,
     }
     return Touchpoint.objects.create(
-        id=uuid7(at), advertiser=enrollment.advertiser, visitor=visitor or uuid4(), occurred_at=at, **values
+        advertiser=enrollment.advertiser, visitor=visitor or uuid4(), occurred_at=at, **values
     )
 
 

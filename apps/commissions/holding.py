@@ -1,4 +1,4 @@
-"""Put new conversions on hold where a rule says so, in the transaction that settles them first."""
+"""Put conversions on hold where a rule says so, in the transaction that settles them."""
 
 from __future__ import annotations
 
@@ -46,14 +46,18 @@ SELECT c.id, c.campaign_id, c.recorded_at, c.source, c.amount_minor,
             WHERE m.partner_id = s.partner_id AND m.advertiser_id = c.advertiser_id AND d.state = 'APPROVED'
         )
     )
-FROM tracking_conversion c WHERE c.id = ANY(%s::uuid[]) AND NOT c.is_test AND c.source <> 'history' ORDER BY c.id
+FROM tracking_conversion c JOIN commissions_decision o ON o.conversion_id = c.id
+WHERE c.id = ANY(%s::uuid[]) AND NOT c.is_test AND c.source <> 'history' AND o.state = 'PENDING' AND o.moved_at IS NULL
+ORDER BY c.id
 """
 
 
 def hold_by_rule(campaigns: dict[str, int], *, now: datetime) -> int:
-    """Put those of newly opened decisions on hold that a rule of their campaign names; return how many.
+    """Put those pending decisions on hold that a rule of their campaign names; return how many.
 
-    `campaigns` are the conversions' campaigns by conversion id. One query where no campaign has hold rules.
+    It makes no difference whether a click comes before its sale is settled or after; a decision that was moved once is
+    moved by no rule any more. `campaigns` are the conversions' campaigns by conversion id. One query where no campaign
+    has hold rules.
     """
     policies: dict[int, list[HoldPolicy]] = defaultdict(list)
     for policy in HoldPolicy.objects.filter(campaign__in=set(campaigns.values())).order_by("-starts_at"):

@@ -118,6 +118,12 @@ def receipt_hashes(conversion_ids: Sequence[str]) -> dict[str, str]:
     return {row[0]: row[1] for row in rows}
 
 
+def receipt_touches(conversion_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Return the ids of the touches that the receipts of conversions tell of; those without a receipt are missing."""
+    bodies = Receipt.objects.filter(pk__in=conversion_ids).values_list("pk", "body__touches")
+    return {str(id_): [touch[0] for touch in touches or ()] for id_, touches in bodies}
+
+
 def forget_results(conversion_ids: Sequence[str]) -> None:
     """Delete commissions and receipts of undecided conversions; the database refuses it for decided ones."""
     for model in (Commission, Receipt):

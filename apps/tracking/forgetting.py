@@ -15,7 +15,17 @@ from apps.core.reading import array_of, read_rows, run_sql
 from apps.identity.models import Advertiser
 from apps.tracking.identifying import identity_keys
 from apps.tracking.joining import FIND, lock_persons
-from apps.tracking.models import ClientData, Conversion, IdentityKey, Merge, Person, Refund, Sighting, Touchpoint
+from apps.tracking.models import (
+    ClientData,
+    Conversion,
+    IdentityKey,
+    KeptJourney,
+    Merge,
+    Person,
+    Refund,
+    Sighting,
+    Touchpoint,
+)
 from apps.tracking.rules.persons import VISITOR, Identity, Key, email_hash, read_email_hash
 
 # What of a touch is the customer's own story; the partner's sub-ids are not.
@@ -140,7 +150,8 @@ def customer_facts(*, advertiser: Advertiser, customer: Customer) -> dict[str, A
 def forget_person(*, advertiser: Advertiser, customer: Customer, now: datetime) -> Forgotten:
     """Delete somebody's keys and raw data; what is decided, and what their conversions were, stays without them.
 
-    Merges and sightings stay too, with nothing in them that leads to anybody. Doing it again does nothing.
+    Merges and sightings stay too, with nothing in them that leads to anybody; open conversions keep the touches they
+    were shared by. Doing it again does nothing. The caller holds the advertiser's persons since it found the customer.
     """
     lock_persons(advertiser.pk)
     ids = list(customer.keys)
@@ -151,9 +162,20 @@ def forget_person(*, advertiser: Advertiser, customer: Customer, now: datetime) 
     gone = run_sql("DELETE FROM tracking_identitykey WHERE id = ANY(%s)", [ids])
     raw = [*customer.touches, *customer.conversions]
     deleted = run_sql("DELETE FROM tracking_clientdata WHERE id = ANY(%s::uuid[])", [array_of(raw)])
+    KeptJourney.objects.bulk_create(
+        [KeptJourney(conversion_id=id_, advertiser=advertiser) for id_ in sorted(customer.conversions)],
+        ignore_conflicts=True,
+    )
     emptied = Person.objects.filter(pk__in=customer.persons, keys__isnull=True, erased_at__isnull=True)
     emptied.update(erased_at=now)
     return Forgotten(gone, deleted)
+
+
+def kept_journeys(conversion_ids: Collection[str]) -> set[str]:
+    """Return which conversions are of erased customers."""
+    if not conversion_ids:
+        return set()
+    return {str(pk) for pk in KeptJourney.objects.filter(pk__in=conversion_ids).values_list("pk", flat=True)}
 
 
 def _keys(advertiser: Advertiser, name: CustomerName) -> list[Key]:

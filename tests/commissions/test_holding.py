@@ -1,4 +1,4 @@
-"""Holds by rule: each rule by its number, at the first settlement only, with the rule's name on the move."""
+"""Holds by rule: each rule by its number, until somebody moves the decision, with the rule's name on the move."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -11,7 +11,7 @@ from apps.commissions.holding import review_partner, set_hold_rules
 from apps.commissions.models import Decision, HoldPolicy, Move, PartnerReview
 from apps.commissions.rules.holding import HoldRules, Sold, hold_reason
 from apps.core.actors import SYSTEM
-from apps.pipeline.services.deciding import approve_conversions, approve_matured, release_conversions
+from apps.pipeline.services.deciding import approve_conversions, approve_matured, hold_conversions, release_conversions
 from apps.pipeline.services.settling import settle_waiting
 from apps.records.models import AuditEntry
 from apps.tracking.models import Unsettled
@@ -130,6 +130,30 @@ def test_what_a_person_released_is_not_held_again_and_matures(acme):
     settle_waiting(now=NOON + timedelta(hours=1))
     assert Decision.objects.get(conversion=sale).state == "PENDING"
     assert approve_matured(advertiser=acme.advertiser, now=NOON + timedelta(days=31)) == 1
+
+
+@pytest.mark.parametrize("first", ["click", "sale"])
+@pytest.mark.parametrize("is_released", [False, True])
+def test_a_sale_seconds_after_the_click_waits_whichever_is_told_first(acme, first, is_released):
+    hold(acme, too_fast_seconds=30)
+    visitor = uuid4()
+    if first == "click":
+        make_touch(acme.enrollments.blog, NOON - timedelta(seconds=2), visitor)
+    sale = make_conversion(acme.campaign, visitor=visitor)
+    settle_waiting(now=NOON)
+    if first == "sale":
+        if is_released:  # by somebody who had held it
+            call = {"advertiser": acme.advertiser, "conversion_ids": [sale.pk], "actor": SYSTEM, "now": NOON}
+            hold_conversions(**call)
+            release_conversions(**call)
+        make_touch(acme.enrollments.blog, NOON - timedelta(seconds=2), visitor)
+        Unsettled.objects.create(conversion=sale, advertiser=acme.advertiser, marked_at=NOON)
+        settle_waiting(now=NOON)
+    moved = Decision.objects.get()
+    if first == "sale" and is_released:
+        assert (moved.state, moved.reason) == ("PENDING", "")
+    else:
+        assert (moved.state, moved.reason) == ("ON_HOLD", "too_fast")
 
 
 def test_hold_rules_are_never_edited_and_without_the_guard_they_are(acme):

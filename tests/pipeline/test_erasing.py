@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from uuid import uuid4
@@ -10,16 +12,19 @@ from uuid import uuid4
 import pytest
 from django.core.management import CommandError, call_command
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db import connection, transaction
 
 from apps.claims.models import Claim
 from apps.claims.rules import ClaimFact
 from apps.claims.services import report_claim
 from apps.commissions.models import Commission
 from apps.core.actors import SYSTEM
+from apps.core.ids import uuid7
 from apps.pipeline.books import check_books
 from apps.pipeline.receipts import explain_conversion
+from apps.pipeline.services import erasing
 from apps.pipeline.services.erasing import UnknownCustomer, erase_customer, export_customer
-from apps.pipeline.services.receiving import receive_conversion
+from apps.pipeline.services.receiving import receive_conversion, receive_refund
 from apps.pipeline.services.settling import settle_waiting
 from apps.records.models import AuditEntry
 from apps.tracking.forgetting import CustomerName, UnnamedCustomer
@@ -30,6 +35,7 @@ from apps.tracking.models import (
     CustomerStanding,
     IdentityKey,
     IdentityLink,
+    KeptJourney,
     Merge,
     Person,
     Sighting,
@@ -38,7 +44,8 @@ from apps.tracking.models import (
 from apps.tracking.rules.clients import Client
 from apps.tracking.rules.conversions import ConversionFact
 from apps.tracking.rules.persons import Identity, email_hash
-from tests.cast import NOON, make_advertiser, make_cast, make_touch
+from apps.tracking.sweeping import wake_awaited
+from tests.cast import NOON, make_advertiser, make_cast, make_policy, make_touch
 
 pytestmark = pytest.mark.django_db
 EMAIL = "ada@example.org"
@@ -146,3 +153,59 @@ def test_the_command_tells_and_erases(acme):
     assert out.getvalue() == "3 keys and 2 rows of raw data are erased.\n"
     with pytest.raises(CommandError, match="unknown_customer"):
         call_command("customer_data", "export", advertiser="acme", customer_id="nobody")
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_an_open_sale_of_an_erased_customer_keeps_what_it_was_shared_by(acme, is_kept):
+    """The twin without the mark: a refund settles it again without the keys, and the blog loses everything."""
+    sale = Conversion.objects.get(order_ref="A-1")
+    erase(acme, customer_id="4711")
+    if not is_kept:
+        KeptJourney.objects.all().delete()
+    fields = {"order_ref": "A-1", "refund_ref": "R", "amount": "10.00", "currency": "EUR"}
+    receive_refund(advertiser=acme.advertiser, fields=fields, now=NOON)
+    assert settle_waiting(now=NOON).settled == 1
+    left = sum(Commission.objects.filter(conversion=sale).values_list("amount_minor", flat=True))
+    assert left == (720 if is_kept else 0)
+    assert Commission.objects.filter(conversion=sale, kind="SALE").exists() == is_kept
+
+
+def test_a_click_that_comes_after_the_erasure_counts_beside_what_was_kept(acme):
+    make_policy(acme.campaign, NOON - timedelta(days=60), model="LINEAR")
+    late = uuid7(NOON - timedelta(hours=1))
+    fact = replace(FACT, order_ref="A-2", click_ids=(late,))
+    sale = receive_conversion(campaign=acme.campaign, fact=fact, now=NOON).id
+    settle_waiting(now=NOON)
+    erase(acme, customer_id="4711")
+    make_touch(acme.enrollments.coupons, NOON - timedelta(hours=1), uuid4(), id=late)
+    wake_awaited(now=NOON)
+    settle_waiting(now=NOON)
+    earned = Commission.objects.filter(conversion=sale).values_list("partner__slug", "amount_minor")
+    assert dict(earned) == {"blog": 400, "coupons": 400}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_visitor_who_is_just_being_joined_is_forgotten_too(monkeypatch, waits):
+    """The twin without the lock: the customer is found as they were before, and the tablet's key stays."""
+    cast, phone, tablet = make_cast(), uuid4(), uuid4()
+    call = {"advertiser": cast.advertiser, "identity": Identity("4711"), "now": NOON}
+    identify_visitor(visitor=phone, **call)
+    joined, go = threading.Event(), threading.Event()
+
+    def join() -> None:
+        with transaction.atomic():
+            identify_visitor(visitor=tablet, **call)
+            joined.set()
+            go.wait(20)
+        connection.close()
+
+    if not waits:
+        monkeypatch.setattr(erasing, "lock_persons", lambda _: None)
+    thread = threading.Thread(target=join)
+    thread.start()
+    joined.wait(20)
+    threading.Timer(1, go.set).start()
+    erase(cast, customer_id="4711")
+    thread.join()
+    assert IdentityKey.objects.filter(value=tablet).exists() != waits

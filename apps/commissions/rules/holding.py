@@ -20,7 +20,7 @@ class HoldRules:
 
 @dataclass(frozen=True, slots=True)
 class Sold:
-    """What the rules ask of a conversion, as it was when it was first worked out.
+    """What the rules ask of a conversion, as it is worked out from what is known.
 
     `seconds_after_touch` is since the last counted touch, None where there is none; `amount` in minor units.
     """

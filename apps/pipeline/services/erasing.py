@@ -15,6 +15,7 @@ from apps.core.errors import NotFound
 from apps.identity.models import Advertiser
 from apps.records.services import record_act
 from apps.tracking.forgetting import CustomerName, Forgotten, customer_facts, find_customer, forget_person
+from apps.tracking.joining import lock_persons
 from apps.tracking.models import Conversion
 
 
@@ -48,9 +49,11 @@ def export_customer(*, advertiser: Advertiser, name: CustomerName, actor: Actor,
 def erase_customer(*, advertiser: Advertiser, name: CustomerName, actor: Actor, now: datetime) -> Forgotten:
     """Delete a customer's keys and raw data, and what partners wrote of their orders; again, it does nothing.
 
-    Books and facts stay and lead to nobody. Conversions are not settled anew by it: what was shared stays.
-    Raises UnnamedCustomer, InvalidEmailHash.
+    Books and facts stay and lead to nobody. Conversions are not settled anew by it; what was shared stays, also where
+    one is settled again later. Raises UnnamedCustomer, InvalidEmailHash.
     """
+    # Before the customer is looked for: who joins them with another visitor meanwhile is waited for, or waits.
+    lock_persons(advertiser.pk)
     customer = find_customer(advertiser=advertiser, name=name)
     orders = set(Conversion.objects.filter(pk__in=customer.conversions).values_list("goal", "order_ref"))
     words = erase_words(advertiser=advertiser, orders=orders)

@@ -20,13 +20,14 @@ from apps.commissions.writing import (
     lock_decisions,
     open_decisions,
     receipt_hashes,
+    receipt_touches,
     rejected_among,
     write_commissions,
     write_receipts,
 )
 from apps.core.collecting import seldom_collecting
 from apps.core.reading import DATABASE_AWAY
-from apps.journeys.selectors import gather_candidates
+from apps.journeys.selectors import Candidate, candidates_by_id, gather_candidates
 from apps.pipeline.outcomes import Settled, Told, work_out
 from apps.pipeline.selectors import load_settings
 from apps.pipeline.services.correcting import correct_conversions
@@ -38,6 +39,7 @@ from apps.tracking.facts import (
     lines_of,
     take_off_work_list,
 )
+from apps.tracking.forgetting import kept_journeys
 from apps.tracking.models import Unsettled
 from apps.tracking.waking import note_awaited_clicks
 
@@ -128,14 +130,14 @@ def _settle_batch(ids: list[str], now: datetime) -> tuple[int, dict[str, str]]:
     # Before anything is gathered: a click that comes in between is then seen by the gathering or by the sweep.
     note_awaited_clicks([row.id for row in claimed if row.click_ids])
     states = lock_decisions([row.id for row in claimed])
-    batch = _work_out([row for row in claimed if states.get(row.id) not in FINAL], now)
+    batch = _work_out([row for row in claimed if states.get(row.id) not in FINAL], states, now)
     _write(batch.settled, states, now)
     batch.errors |= correct_conversions([row for row in claimed if row.id not in batch.errors], now)
     take_off_work_list([row.id for row in claimed if row.id not in batch.errors])
     return len(batch.settled), batch.errors
 
 
-def _work_out(conversions: Sequence[ConversionRow], now: datetime) -> Batch:
+def _work_out(conversions: Sequence[ConversionRow], decided: Collection[str], now: datetime) -> Batch:
     """Gather the journeys, attribute, award: what each conversion comes to. Only duplicates are written, once each."""
     batch = Batch()
     ids = [row.id for row in conversions]
@@ -145,7 +147,7 @@ def _work_out(conversions: Sequence[ConversionRow], now: datetime) -> Batch:
     repeated = duplicates_among(conversions, campaigns, rejected=rejected_among, now=now)
     told = [
         Told(row, lines.get(row.id, ()), journey, settings[row.campaign_id], amendments.get(row.id), row.id in repeated)
-        for row, journey in zip(conversions, gather_candidates(conversions), strict=True)
+        for row, journey in zip(conversions, _journeys(conversions, decided), strict=True)
     ]
     for row, outcome in zip(conversions, work_out(told), strict=True):
         if isinstance(outcome, Exception):
@@ -154,6 +156,20 @@ def _work_out(conversions: Sequence[ConversionRow], now: datetime) -> Batch:
         else:
             batch.settled.append(outcome)
     return batch
+
+
+def _journeys(conversions: Sequence[ConversionRow], decided: Collection[str]) -> list[list[Candidate]]:
+    """Gather the journeys; those of erased customers keep the touches of their receipt, to which no key leads now."""
+    journeys = gather_candidates(conversions)
+    # Asked after the gathering: where that no longer found the keys, the marks that went with them are seen here.
+    kept = kept_journeys([row.id for row in conversions if row.id in decided])
+    if kept:
+        touches = receipt_touches(sorted(kept))
+        for place, row in enumerate(conversions):
+            if row.id in touches:
+                own = candidates_by_id(row.advertiser_id, touches[row.id])
+                journeys[place] = list((own | {touch.id: touch for touch in journeys[place]}).values())
+    return journeys
 
 
 def _write(settled: Sequence[Settled], decided: Collection[str], now: datetime) -> None:
@@ -169,9 +185,8 @@ def _write(settled: Sequence[Settled], decided: Collection[str], now: datetime) 
     share_ids = [share_id for row in changed for share_id in list(islice(ids, len(row.shares)))[: len(row.commissions)]]
     write_commissions([commission for row in changed for commission in row.commissions], share_ids)
     write_receipts([row.receipt for row in changed], settled_at=now)
-    opened = [row.decision for row in settled if row.conversion_id not in decided]
-    open_decisions(opened)
-    hold_by_rule({row.conversion_id: row.campaign_id for row in opened}, now=now)
+    open_decisions([row.decision for row in settled if row.conversion_id not in decided])
+    hold_by_rule({row.conversion_id: row.decision.campaign_id for row in changed}, now=now)
 
 
 def _note_failures(errors: Mapping[str, str], now: datetime) -> None:

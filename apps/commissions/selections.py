@@ -112,9 +112,16 @@ def selected(advertiser: Advertiser, selection: Selection, *, as_of: datetime) -
 
 
 def movable(decisions: QuerySet[Decision], state: str, *, today: date) -> QuerySet[Decision]:
-    """Return those decisions that may go to a state: an approval that has locked stays."""
+    """Return those decisions that may go to a state: a locked approval stays, tests and duplicates are not approved."""
     origins = [origin for origin, targets in Decision.NEXT.items() if state in targets]
+    if state == DecisionState.APPROVED:
+        decisions = payable(decisions)
     return decisions.filter(state__in=origins).exclude(state=DecisionState.APPROVED, locks_on__lte=today)
+
+
+def payable(decisions: QuerySet[Decision]) -> QuerySet[Decision]:
+    """Return the decisions that somebody can be paid by: neither of tests nor of duplicates."""
+    return decisions.filter(conversion__is_test=False, conversion__duplicate__isnull=True)
 
 
 def weigh(decisions: QuerySet[Decision], *, most_partners: int = 20) -> Weight:

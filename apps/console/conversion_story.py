@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from apps.commissions.models import Commission, Decision, DecisionState, HoldReason, Move, Reason
 from apps.console import display, words
+from apps.console.amounts import unpaid
 from apps.core.errors import Refusal
 from apps.invoices.models import Settlement
 from apps.ledger.models import Posting
@@ -218,7 +219,9 @@ def decision_steps(conversion: Conversion) -> list[Step]:
                 decision.decided_at, str(decision.get_state_display()), icon, tone, (_("By %s.") % decision.decided_by,)
             )
         )
-    if decision.state in {DecisionState.PENDING, DecisionState.ON_HOLD}:
+    if why := unpaid(conversion):
+        steps.append(Step(None, why, "money_off"))
+    elif decision.state in {DecisionState.PENDING, DecisionState.ON_HOLD}:
         steps.append(awaited_step(decision))
     return steps
 

@@ -20,10 +20,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from apps.attribution.models import Share
-from apps.commissions.models import Commission, Decision, DecisionState, HoldReason, Reason
+from apps.commissions.models import Decision, DecisionState, HoldReason, Reason
 from apps.commissions.selections import Selection
 from apps.console import display
 from apps.console.access import MANAGERS, access_of, actor_of, may
+from apps.console.amounts import amounts_of, unpaid
 from apps.console.base import ReadOnlyAdmin
 from apps.console.conversion_story import story_of
 from apps.console.decision_jobs import VERBS
@@ -58,6 +59,7 @@ TABS = {
     "duplicates": gettext_lazy("Duplicates"),
 }
 MOST_COUNTED = 10_000
+NEVER_PAID = gettext_lazy("Tests and duplicates pay nobody.")
 MOST_PARTNERS = 3  # of a conversion in the list; its page has them all
 
 
@@ -132,7 +134,7 @@ class ConversionAdmin(ReadOnlyAdmin):
     empty_icon = "receipt_long"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        return super().get_queryset(request).select_related("campaign", "decision", "unsettled", "duplicate")
+        return super().get_queryset(request).select_related("campaign", "decision", "unsettled", "duplicate__original")
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
         term = search_term.strip()
@@ -163,13 +165,9 @@ class ConversionAdmin(ReadOnlyAdmin):
         found = Share.objects.of_conversions(ids).filter(partner__isnull=False).select_related("partner")
         for share in found.order_by("-numerator", "pk"):
             shares.setdefault(share.conversion_id, []).append(share)
-        sums: dict[UUID, int] = {}
-        for conversion_id, minor in Commission.objects.filter(conversion__in=ids).values_list(
-            "conversion_id", "amount_minor"
-        ):
-            sums[conversion_id] = sums.get(conversion_id, 0) + minor
+        amounts = amounts_of(rows)
         for row in rows:
-            row.shown_shares, row.commission_minor = shares.get(row.pk, []), sums.get(row.pk)
+            row.shown_shares, row.amounts = shares.get(row.pk, []), amounts[row.pk]
 
     @admin.display(description=gettext_lazy("Time"), ordering="occurred_at")
     def happened(self, obj: Conversion) -> str:
@@ -185,7 +183,7 @@ class ConversionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("Amount"), ordering="amount_minor")
     def amount(self, obj: Conversion) -> str:
-        return display.money(obj.amount_minor, obj.currency)
+        return obj.amounts.amount
 
     @admin.display(description=gettext_lazy("Partners"))
     def partners(self, obj: Conversion) -> str:
@@ -200,7 +198,7 @@ class ConversionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("Commission"))
     def commission(self, obj: Conversion) -> str:
-        return display.money(obj.commission_minor, obj.currency)
+        return obj.amounts.commission
 
     @admin.display(description=gettext_lazy("State"))
     def state(self, obj: Conversion) -> str:
@@ -211,7 +209,7 @@ class ConversionAdmin(ReadOnlyAdmin):
         decision = decision_of(obj)
         return (
             display.short_day(decision.decide_by)
-            if decision and decision.state in {"PENDING", "ON_HOLD"}
+            if decision and decision.state in {"PENDING", "ON_HOLD"} and not unpaid(obj)
             else display.DASH
         )
 
@@ -228,7 +226,9 @@ class ConversionAdmin(ReadOnlyAdmin):
 
     @admin.action(description=gettext_lazy("Approve"))
     def approve(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
-        return self.decide_chosen(request, queryset, "approve", _("approved"))
+        return self.decide_chosen(
+            request, queryset, "approve", _("approved"), left=_("Tests and duplicates pay nobody.")
+        )
 
     @admin.action(description=gettext_lazy("Put on hold"))
     def hold(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
@@ -251,7 +251,7 @@ class ConversionAdmin(ReadOnlyAdmin):
         return HttpResponseRedirect(f"{reverse('admin:decide_many')}?{urlencode({'verb': verb, **asked})}")
 
     def decide_chosen(
-        self, request: HttpRequest, queryset: QuerySet, verb: str, word: str, reason: str = ""
+        self, request: HttpRequest, queryset: QuerySet, verb: str, word: str, reason: str = "", left: str = ""
     ) -> HttpResponse | None:
         """Decide the rows ticked on a page at once, as a small job that leaves its way back."""
         if request.POST.get("select_across") == "1":
@@ -279,12 +279,13 @@ class ConversionAdmin(ReadOnlyAdmin):
         address = reverse("admin:decision_job", args=[job.pk])
         link = format_html(' <a href="{}">{}</a>', address, _("Details and the way back"))
         messages.success(request, format_html("{}{}", said, link if job.moved else ""))
-        self.tell_left(request, len(ids) - job.moved)
+        self.tell_left(request, len(ids) - job.moved, left)
         return None
 
-    def tell_left(self, request: HttpRequest, left: int) -> None:
+    def tell_left(self, request: HttpRequest, left: int, why: str = "") -> None:
         if left > 0:
-            messages.warning(request, ngettext("%d could not move there.", "%d could not move there.", left) % left)
+            said = ngettext("%d could not move there.", "%d could not move there.", left) % left
+            messages.warning(request, f"{said} {why}".strip())
 
     def decide(self, request: HttpRequest, ids: Sequence[UUID], verb: Callable, word: str, **how: str) -> None:
         self.require(request, may(request, self.writers))
@@ -339,6 +340,9 @@ class ConversionAdmin(ReadOnlyAdmin):
         if decision and decision.state == DecisionState.APPROVED:
             today = day_of(timezone.now(), access_of(request).advertiser.zone)
             allowed = allowed if decision.locks_on > today else set()
+        amounts = amounts_of([conversion])[conversion.pk]
+        if amounts.why_unpaid:
+            allowed = allowed - {DecisionState.APPROVED}
         return self.page(
             request,
             "console/conversion.html",
@@ -351,6 +355,8 @@ class ConversionAdmin(ReadOnlyAdmin):
             allowed=allowed,
             badge=state_badge(conversion),
             source=SOURCES.get(conversion.source, conversion.source),
+            amounts=amounts,
+            never_paid=bool(unpaid(conversion)),
             reject_form=RejectForm(),
             opts=None,
         )
@@ -364,7 +370,9 @@ class ConversionAdmin(ReadOnlyAdmin):
             "release": (release_conversions, _("taken off hold")),
         }
         verb = request.POST.get("verb", "")
-        if request.method == "POST" and verb in verbs:
+        if verb == "approve" and (why := unpaid(conversion)):
+            messages.error(request, _("%s, so there is nothing to approve.") % why)
+        elif request.method == "POST" and verb in verbs:
             self.decide(request, [conversion.pk], *verbs[verb])
         elif request.method == "POST" and verb == "reject":
             answer = self.reject_page(request, [conversion.pk], request.path)

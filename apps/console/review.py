@@ -15,7 +15,9 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from apps.commissions.models import Decision, DecisionState, HoldReason, Reason
+from apps.commissions.selections import payable
 from apps.console.access import MANAGERS, access_of, actor_of, may
+from apps.console.amounts import amounts_of
 from apps.console.conversion_story import story_of
 from apps.console.conversions import TABS, state_badge
 from apps.console.site import site
@@ -36,7 +38,8 @@ def review(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     if request.method == "POST":
         return _decide(request)
-    waiting = queue(request)
+    everything = queue(request)
+    waiting = payable(everything)
     decision = behind(request, waiting, request.GET.get("after", "")).first()
     again = decision is None and "after" in request.GET and waiting.exists()
     context: dict[str, Any] = {"queue": _queue(request), "again": again, "decision": decision}
@@ -50,12 +53,14 @@ def review(request: HttpRequest) -> HttpResponse:
             "more_touches": max(0, len(story.touches) - MOST_TOUCHES),
             "badge": state_badge(conversion),
             "source": SOURCES.get(conversion.source, conversion.source),
+            "amounts": amounts_of([conversion])[conversion.pk],
             "reasons": [(*one, KEYS[n] if n < len(KEYS) else "") for n, one in enumerate(Reason.choices)],
             "hold_reasons": [(HoldReason.REVIEW, HoldReason.REVIEW.label)],
             "skip": address(request, decision.pk),
         }
     left = waiting[: MOST_COUNTED + 1].count()
     context |= {
+        "left_out": everything.exclude(pk__in=waiting.order_by().values("pk")).order_by()[: MOST_COUNTED + 1].count(),
         "left": f"{MOST_COUNTED:,}+" if left > MOST_COUNTED else f"{left:,}",
         "crumbs": [{"title": _("Conversions"), "link": reverse("admin:tracking_conversion_changelist")}],
         "queues": [(name, TABS[name], name == _queue(request)) for name in QUEUES],

@@ -34,6 +34,8 @@ from apps.pipeline.services.deciding_jobs import (
     ask_by_list,
     cancel_job,
     confirm_job,
+    is_undoing,
+    job_that_undoes,
     undo_job,
 )
 from apps.pipeline.services.deciding_list import foresee
@@ -284,6 +286,8 @@ def decision_job(request: HttpRequest, job_id: int) -> HttpResponse:
         item.order = item.content.get("order_ref") or orders.get(item.content.get("id", ""), "")
         item.said = said(item.content)
     state = job.content.get("state", "")
+    may_undo = job.is_over and job.kind == BY_FILTER and state in OPPOSITE and job.moved > 0 and not is_undoing(job)
+    undone_by = job_that_undoes(job) if may_undo else None
     return site.render(
         request,
         "console/decision_job.html",
@@ -292,11 +296,13 @@ def decision_job(request: HttpRequest, job_id: int) -> HttpResponse:
         job=job,
         items=items,
         is_draft=is_draft,
+        refused=max(job.refused, sum(item.outcome == JobItemOutcome.REFUSED for item in items)),
         unchanged=job.items.filter(outcome=JobItemOutcome.UNCHANGED).count() if job.kind != BY_FILTER else 0,
         reason=REASONS.get(job.content.get("reason", ""), ""),
         may_write=may(request, MANAGERS),
         is_running=job.state in (JobState.WAITING, JobState.RUNNING),
-        is_undoable=job.is_over and job.kind == BY_FILTER and state in OPPOSITE and job.moved > 0,
+        is_undoable=may_undo and undone_by is None,
+        undone_by=undone_by,
         is_rejectable=job.is_over and state == DecisionState.APPROVED and job.moved > 0,
         is_final=job.is_over and state == DecisionState.REJECTED,
     )
@@ -314,8 +320,16 @@ def said(content: dict[str, Any]) -> str:
     """Return a row of a list in words: what is decided, and why."""
     state = content.get("state")
     words = [str(DOINGS[state])] if state in DOINGS else [_("Correct")] if "decision" not in content else []
+    verbs = {name: word for name, (_state, word) in VERBS.items()} | {"correct": _("Correct")}
+    if (told := content.get("decision", "")) in verbs:
+        words = [str(verbs[told])]
+    passed_by = ("id", "order_ref", "row", "state", *(["decision"] if words else []))
     for name, value in content.items():
-        if name in ("id", "order_ref", "row", "state") or (name, value) == ("goal", "SALE"):
+        if (
+            name in ("id", "order_ref", "row", "state")
+            or (name == "decision" and words)
+            or (name, value) == ("goal", "SALE")
+        ):
             continue
         shown = ", ".join(map(str, value)) if isinstance(value, list) else value
         if name == "reason":

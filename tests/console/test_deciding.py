@@ -342,3 +342,24 @@ def test_the_queue_goes_on_behind_the_advertisers_own_conversions_only(acme):
     settle_waiting(now=timezone.now())
     assert Decision.objects.filter(pk=foreign.pk, decide_by__gt=second.decide_by).exists()
     assert acme.owner.get(f"{address}{foreign.pk}").context["conversion"].pk == first.pk
+
+
+def test_a_preview_counts_what_it_foresees_and_a_discarded_list_waits_for_nothing(acme):
+    job = upload(acme, "order_ref,decision\nOPEN-1,approve\nNONE,approve\nOPEN-1,reject\n")
+    address = job["Location"]
+    shown = acme.owner.get(address)
+    assert shown.context["refused"] == 2
+    assert "decision reject" not in shown.text
+    acme.owner.post(address, {"verb": "cancel"})
+    page = acme.owner.get(address).text
+    assert ("not applied" in page, "waiting" in page) == (True, False)
+
+
+def test_a_job_is_undone_once_and_says_by_which(acme):
+    _, asked = ask(acme, "verb=hold&state=open", reason="review")
+    work_on_decisions(now=timezone.now())
+    undoing = acme.owner.post(asked["Location"], {"verb": "undo"})["Location"]
+    work_on_decisions(now=timezone.now())
+    for page, words in ((asked["Location"], True), (undoing, False)):
+        text = acme.owner.get(page).text
+        assert ('value="undo"' in text, "Undone by job" in text) == (False, words)

@@ -30,6 +30,9 @@ MOST_ITEMS = 40_000
 OPPOSITE = {DecisionState.ON_HOLD.value: DecisionState.PENDING.value, DecisionState.PENDING.value: "ON_HOLD"}
 
 
+UNDO = "undo:{}"
+
+
 class JobKeyReused(Conflict):
     code = "job_key_reused"
     message = "A job of this key was asked for with other content."
@@ -226,7 +229,18 @@ def undo_job(*, advertiser: Advertiser, job_id: int, actor: Actor, now: datetime
         reason=HoldReason.REVIEW if back == DecisionState.ON_HOLD else "",
         as_before=back == DecisionState.ON_HOLD,
         actor=actor,
-        key=f"undo:{job.pk}",
+        key=UNDO.format(job.pk),
         as_of=job.finished_at or now,
         now=now,
     )
+
+
+def is_undoing(job: Job) -> bool:
+    """Tell whether a job takes back what another did."""
+    return job.key.startswith(UNDO.format(""))
+
+
+def job_that_undoes(job: Job) -> int | None:
+    """Return the job that takes back what a job did, where it was asked for."""
+    undoing = Job.objects.filter(advertiser=job.advertiser_id, kind=BY_FILTER, key=UNDO.format(job.pk))
+    return undoing.values_list("pk", flat=True).first()

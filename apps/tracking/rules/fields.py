@@ -113,7 +113,7 @@ def flag_of(fields: Mapping[str, object], name: str) -> bool | None:
     value = fields.get(name)
     if isinstance(value, bool):
         return value
-    text = text_of(fields, name, 5).lower()
+    text = value.strip().lower() if isinstance(value, str) else "" if value is None else "?"
     if not text:
         return None
     if text not in TRUE | FALSE:

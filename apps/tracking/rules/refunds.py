@@ -148,8 +148,10 @@ def check_against_sale(refund: ToldRefund, sold: Sold) -> None:
         if line.position > len(sold.quantities):
             raise UnknownLine(f"The order has no position {line.position}.", path="lines")
         pieces = sold.quantities[line.position - 1]
-        if line.quantity is not None and returned.get(line.position, 0) + line.quantity > pieces:
-            raise MoreThanSold(f"Of position {line.position} only {pieces} were sold.", path="lines")
+        back = returned.get(line.position, 0)
+        if line.quantity is not None and back + line.quantity > pieces:
+            message = f"Position {line.position}: {pieces} sold, {back} given back before, {line.quantity} told now."
+            raise MoreThanSold(message, path="lines")
 
 
 def _currency(fields: Mapping[str, object], sold_in: str | None, accepted: Sequence[str]) -> str:

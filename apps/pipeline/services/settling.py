@@ -130,6 +130,9 @@ def _settle_batch(ids: list[str], now: datetime) -> tuple[int, dict[str, str]]:
     # Before anything is gathered: a click that comes in between is then seen by the gathering or by the sweep.
     note_awaited_clicks([row.id for row in claimed if row.click_ids])
     states = lock_decisions([row.id for row in claimed])
+    for row in claimed:
+        if states.get(row.id) in FINAL:
+            logger.info("conversion %s is decided: its shares stay, whatever has come since", row.id)
     batch = _work_out([row for row in claimed if states.get(row.id) not in FINAL], states, now)
     _write(batch.settled, states, now)
     batch.errors |= correct_conversions([row for row in claimed if row.id not in batch.errors], now)

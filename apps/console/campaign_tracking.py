@@ -18,7 +18,7 @@ from apps.campaigns.services import rotate_secret
 from apps.console.access import access_of, actor_of
 from apps.console.campaign_tabs import tabs
 from apps.console.site import site
-from apps.console.tracking_words import FIELDS, REFUSALS
+from apps.console.tracking_words import FIELDS, IDENTITY_FIELDS, REFUND_FIELDS, REFUSALS
 from apps.tracking.models import Conversion, RejectedEvent
 
 LATEST = 50
@@ -119,6 +119,12 @@ def tracking_page(model_admin: Any, request: HttpRequest, campaign: Campaign) ->
             (_("PHP, signed"), PHP.format(**values)),
         ],
         fields=FIELDS,
+        refund_address=f"{address}/refund",
+        identity_address=f"{settings.TRACKING_URL}/i/{campaign.slug}",
+        more_calls=[
+            (_("Fields of a refund"), "/refund", REFUND_FIELDS),
+            (_("Fields of who a visitor is"), "/i/", IDENTITY_FIELDS),
+        ],
         refusals=REFUSALS,
         events=events,
         now=timezone.now(),

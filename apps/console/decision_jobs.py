@@ -325,11 +325,7 @@ def said(content: dict[str, Any]) -> str:
         words = [str(verbs[told])]
     passed_by = ("id", "order_ref", "row", "state", *(["decision"] if words else []))
     for name, value in content.items():
-        if (
-            name in ("id", "order_ref", "row", "state")
-            or (name == "decision" and words)
-            or (name, value) == ("goal", "SALE")
-        ):
+        if name in passed_by or (name, value) == ("goal", "SALE"):
             continue
         shown = ", ".join(map(str, value)) if isinstance(value, list) else value
         if name == "reason":

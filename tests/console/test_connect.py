@@ -4,6 +4,7 @@ import html
 import json
 import re
 import shlex
+from importlib import import_module
 from itertools import pairwise
 
 import pytest
@@ -11,6 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.console.tracking_words import FIELDS as FIELDS_SAID
+from apps.console.tracking_words import REFUND_FIELDS as REFUND_FIELDS_SAID
 from apps.console.tracking_words import REFUSALS
 from apps.core.errors import Refusal
 from apps.identity.models import Scope
@@ -18,6 +20,7 @@ from apps.tracking.models import Conversion
 from apps.tracking.rules.basket import LINE_FIELDS
 from apps.tracking.rules.conversions import FIELDS, read_conversion
 from apps.tracking.rules.fields import read_json
+from apps.tracking.rules.refunds import FIELDS as REFUND_FIELDS
 from apps.tracking.selectors import terms_of
 from tests.cast import NOON
 from tests.console.scene import make_scene
@@ -69,7 +72,17 @@ def test_the_table_of_a_call_names_every_field_that_is_read(acme):
     assert all(f">{name}</code>" in page for name in [*named, *(code for _, code, _ in REFUSALS)])
 
 
+def test_the_tables_of_the_other_calls_name_what_is_read_and_where(acme):
+    page = acme.owner.get(reverse("admin:campaigns_campaign_tracking", args=[acme.campaign.pk])).text
+    assert {name for name, _ in REFUND_FIELDS_SAID} == {*REFUND_FIELDS} - {"campaign", "sig", "ts"}
+    assert f"/s/{acme.campaign.slug}/refund" in page and f"/i/{acme.campaign.slug}" in page
+    given = {code for _, code, _ in REFUSALS}
+    assert {"more_than_sold", "unknown_line", "refund_ref_conflict", "sequence_conflict", "unknown_click"} <= given
+
+
 def test_the_table_of_refusals_has_only_codes_that_are_given(acme):
+    import_module("apps.collector.conversions")  # a refusal is known once its room is loaded
+
     def codes(kind: type[Refusal]) -> set[str]:
         return {kind.code}.union(*(codes(one) for one in kind.__subclasses__()))
 

@@ -37,6 +37,7 @@ from apps.console.words import SOURCES
 from apps.core.errors import Refusal
 from apps.core.periods import day_of
 from apps.identity.models import Advertiser
+from apps.insights.partner_selectors import pay_days_of
 from apps.pipeline.services.deciding import (
     approve_conversions,
     hold_conversions,
@@ -356,6 +357,7 @@ class ConversionAdmin(ReadOnlyAdmin):
             badge=state_badge(conversion),
             source=SOURCES.get(conversion.source, conversion.source),
             amounts=amounts,
+            pay_days=pay_days_of(conversion, day_of(timezone.now(), conversion.advertiser.zone)) if decision else [],
             never_paid=bool(unpaid(conversion)),
             reject_form=RejectForm(),
             opts=None,

@@ -16,8 +16,8 @@ from apps.campaigns.models import Coupon
 from apps.commissions.models import Commission, CommissionKind, Decision, DecisionState, is_locked
 from apps.core.ids import uuid7_floor
 from apps.core.money import Money
-from apps.core.periods import Period, day_of, month_end
-from apps.insights.partner_selectors import pay_day
+from apps.core.periods import Period, day_of
+from apps.insights.partner_selectors import expected_on, living_settlements, pay_day
 from apps.partners.models import AdSpace, Partner
 from apps.statements.models import StatementLine
 from apps.tracking.models import Touchpoint
@@ -98,11 +98,20 @@ class PartnerConversion:
     line: StatementLine | None
     original: Commission
 
+    @property
+    def is_unpaid(self) -> bool:
+        """Whether nothing is paid whatever happens: the commission is then only what it would have been."""
+        return self.status in {"REJECTED", "TEST", "DUPLICATE", "NOT_PAYABLE"}
+
+    @property
+    def nothing(self) -> Money:
+        return Money(0, self.commission.currency)
+
 
 def conversion_rows(
     rows: QuerySet[Commission] | Sequence[Commission], *, partner: Partner, now: datetime
 ) -> list[PartnerConversion]:
-    """Return a page of commissions with all that is shown beside them. Five queries."""
+    """Return a page of commissions with all that is shown beside them. At most seven queries."""
     if isinstance(rows, QuerySet):
         rows = rows.select_related("conversion__decision", "campaign", "share", "advertiser")
     rows = list(rows)
@@ -113,6 +122,7 @@ def conversion_rows(
         line.conversion_id: line
         for line in StatementLine.objects.filter(statement__partner=partner, conversion_id__in=ids)
         .select_related("statement__advertiser")
+        .prefetch_related(living_settlements("statement__"))
         .order_by("pk")
     }
     corrected: dict[UUID, int] = defaultdict(int)
@@ -136,7 +146,7 @@ def _row(
     today = day_of(now, row.advertiser.zone)
     status = public_status(row, line, today)
     share = row.share
-    pays_on = _pays_on(row, decision, line)
+    pays_on = _pays_on(row, decision, line, today)
     return PartnerConversion(
         id=row.conversion_id,
         order_ref=conversion.order_ref,
@@ -175,13 +185,10 @@ def public_status(row: Commission, line: StatementLine | None, today: date) -> s
     return "LOCKED" if is_locked(decision, today) else "APPROVED"
 
 
-def _pays_on(row: Commission, decision: Decision, line: StatementLine | None) -> date | None:
-    """Return the expected day: that of its statement, else of the period the approval falls into."""
+def _pays_on(row: Commission, decision: Decision, line: StatementLine | None, today: date) -> date | None:
+    """Return the day it is paid on: that of its statement and invoice, else the one the decision lets expect."""
     if not row.payable:
         return None
     if line is not None:
-        return pay_day(line.statement)
-    if decision.state == DecisionState.APPROVED:
-        due_on = max(decision.locks_on, day_of(decision.decided_at, row.advertiser.zone))
-        return month_end(due_on) + timedelta(days=row.advertiser.pay_days)
-    return decision.pays_on
+        return pay_day(line.statement, today)
+    return expected_on(decision, today, row.advertiser)

@@ -8,20 +8,21 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Case, F, Max, Q, QuerySet, Sum, Value, When, Window
+from django.db.models import Case, F, Max, Prefetch, Q, QuerySet, Sum, Value, When, Window
 from django.db.models.functions import Coalesce
 
-from apps.commissions.models import Commission, DecisionState
+from apps.commissions.models import Commission, Decision, DecisionState
 from apps.core.periods import day_of, month_end
 from apps.identity.models import Advertiser, LegalEntity
-from apps.invoices.models import Invoice
+from apps.invoices.models import Invoice, Settlement
 from apps.invoices.rules import Blocked, obstacles
 from apps.invoices.selectors import agreement_of, payee_party, payer_party
 from apps.invoices.services import pay_run
 from apps.ledger.models import Account, AccountKind, Posting, PostingPurpose, UnstatedPosting
 from apps.partners.models import Partner, Partnership
-from apps.statements.models import ClosedPeriod, Statement
+from apps.statements.models import ClosedPeriod, Statement, StatementLine
 from apps.statements.rules import balance
+from apps.tracking.models import Conversion
 
 Key = tuple[int, str]
 
@@ -179,10 +180,38 @@ def _payments(account: PartnerAccount, due: Sequence[tuple[date, int]], today: d
             yield pay_run(last_on, today, account.advertiser.pay_days), outcome.payable_minor
 
 
-def pay_day(statement: Statement) -> date:
-    """Return the day on which what a statement makes payable is expected."""
-    last_on = statement.period.upper - timedelta(days=1)
-    return month_end(last_on) + timedelta(days=statement.advertiser.pay_days)
+def living_settlements(path: str) -> Prefetch:
+    """Return what reads the settlements that hold, with their invoices, into `living`."""
+    rows = Settlement.objects.filter(reversed_at=None).select_related("invoice")
+    return Prefetch(f"{path}settlements", rows, to_attr="living")
+
+
+def pay_day(statement: Statement, today: date) -> date:
+    """Return the day a statement is paid on: what its invoice prints, else the first pay run from today on.
+
+    The statement's settlements are read as `living_settlements` reads them.
+    """
+    for settlement in statement.living:  # type: ignore[attr-defined]
+        if settlement.invoice is not None and settlement.invoice.pay_on is not None:
+            return settlement.invoice.pay_on
+    return pay_run(statement.period.upper - timedelta(days=1), today, statement.advertiser.pay_days)
+
+
+def pay_days_of(conversion: Conversion, today: date) -> list[date]:
+    """Return the days on which a conversion is paid or expected to be, more than one where its invoices differ."""
+    lines = StatementLine.objects.filter(conversion_id=conversion.pk).select_related("statement__advertiser")
+    found = {pay_day(line.statement, today) for line in lines.prefetch_related(living_settlements("statement__"))}
+    decision = conversion.decision
+    if not found:
+        found = {expected_on(decision, today, conversion.advertiser)}
+    return sorted(found)
+
+
+def expected_on(decision: Decision, today: date, advertiser: Advertiser) -> date:
+    """Return the expected day of what is on no statement: that of the decision, once approved the next run from it."""
+    if decision.state != DecisionState.APPROVED or decision.decided_at is None:
+        return decision.pays_on
+    return pay_run(max(decision.locks_on, day_of(decision.decided_at, advertiser.zone)), today, advertiser.pay_days)
 
 
 # --- the account line by line ---------------------------------------------------------------------

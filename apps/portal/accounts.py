@@ -28,6 +28,7 @@ def balance(account: PartnerAccount) -> dict[str, Any]:
         return Money(minor, account.currency)
 
     coming = account.next_payment
+    besides = coming.approved_minor if coming and coming.invoiced_minor else 0
     return {
         "advertiser": account.advertiser.name,
         "on_hold": money(account.on_hold_minor),
@@ -42,8 +43,10 @@ def balance(account: PartnerAccount) -> dict[str, Any]:
         ],
         "paid": money(account.paid_minor) if account.paid_minor else None,
         "next_pay_on": coming.pays_on if coming else None,
-        "next_pay": money(coming.invoiced_minor + coming.approved_minor) if coming else money(0),
-        "next_is_net": bool(coming and coming.approved_minor),
+        # Invoiced is with VAT, approved without: two amounts that no sum holds.
+        "next_pay": money(coming.invoiced_minor or coming.approved_minor) if coming else money(0),
+        "next_is_net": bool(coming and not coming.invoiced_minor),
+        "next_besides": money(besides) if besides else None,
         "minimum": money(account.minimum_minor),
     }
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from babel import dates as babel_dates
 from django.core.paginator import Paginator
-from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -26,9 +25,10 @@ from apps.insights.partner_selectors import (
     accounts_of_partner,
     bookings_of_partner,
     causes_of_postings,
+    living_settlements,
     pay_day,
 )
-from apps.invoices.models import Invoice, InvoiceType, Settlement
+from apps.invoices.models import Invoice, InvoiceType
 from apps.invoices.services import statement_reference
 from apps.partners.models import Partner
 from apps.portal.access import partner_page, render
@@ -38,9 +38,7 @@ from apps.statements.models import Statement, StatementLine
 from apps.statements.selectors import recomputed_hash
 
 STATEMENTS, INVOICES, ENTRIES, LINES = 12, 24, 20, 100
-LIVING = Prefetch(
-    "settlements", Settlement.objects.filter(reversed_at=None).select_related("invoice"), to_attr="living"
-)
+LIVING = living_settlements("")
 KINDS = {
     "SALE": lambda: _("Commission"),
     "CORRECTION": lambda: _("Correction"),
@@ -106,7 +104,7 @@ def _statement(row: Statement) -> dict[str, Any]:
         "earned": money(row.earned_minor),
         "carried": money(row.carried_minor),
         "payable": money(row.payable_minor),
-        "pays_on": pay_day(row) if row.payable_minor else None,
+        "pays_on": pay_day(row, day_of(timezone.now(), row.advertiser.zone)) if row.payable_minor else None,
     }
 
 

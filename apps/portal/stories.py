@@ -172,7 +172,7 @@ def _before(row: PartnerConversion, receipt: dict[str, Any]) -> list[dict[str, A
 
 def _decision(row: PartnerConversion) -> list[dict[str, Any]]:
     decision = row.decision
-    if row.status in ("TEST", "NOT_PAYABLE"):
+    if row.status in ("TEST", "DUPLICATE", "NOT_PAYABLE"):
         return []
     if decision.state == "PENDING":
         return [
@@ -197,7 +197,7 @@ def _decision(row: PartnerConversion) -> list[dict[str, Any]]:
 
 
 def _money(row: PartnerConversion, partner: Partner) -> list[dict[str, Any]]:
-    if row.decision.state != "APPROVED" or row.status in ("TEST", "NOT_PAYABLE"):
+    if row.decision.state != "APPROVED" or row.status in ("TEST", "DUPLICATE", "NOT_PAYABLE"):
         return []
     lock = {"icon": "lock", "title": _("Locked"), "on": row.decision.locks_on}
     if row.line is None:

@@ -145,3 +145,13 @@ def test_what_came_back_is_in_the_sums_and_said_in_words(stage, blog):
     [correction] = page.context["corrections"]
     assert (correction["amount"], correction["text"]) == (eur("-1.00"), "The order was cancelled.")
     assert correction["on"] == NOW
+
+
+def test_a_test_order_pays_nothing_and_expects_nothing(stage, blog):
+    sale = sell(stage, "TRY-1", 100_00, NOW, "blog", is_test=True)
+    settle_waiting(now=NOW)
+    page = blog.get(reverse("portal:conversion", args=[sale.pk]))
+    row = page.context["conversion"]
+    assert (row.is_unpaid, row.pays_on, row.nothing.minor) == (True, None, 0)
+    assert "expected on" not in page.text and page.text.count("<s ") == 1
+    assert "0.00" in blog.get(reverse("portal:conversions")).text

@@ -1,16 +1,34 @@
 """Balance, expected payments, statements that prove themselves, and the PDF as it was stored."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import time_machine
 from django.urls import reverse
 
+from apps.core.actors import SYSTEM
 from apps.core.money import Money
-from apps.insights.partner_selectors import accounts_of_partner, blockers_of_partner, pay_day
+from apps.identity.models import Advertiser
+from apps.insights.partner_selectors import (
+    Coming,
+    PartnerAccount,
+    accounts_of_partner,
+    blockers_of_partner,
+    living_settlements,
+    pay_day,
+    pay_days_of,
+)
+from apps.invoices.models import Invoice
 from apps.invoices.selectors import payability
 from apps.ledger.selectors import balances_by_partner
 from apps.partners.models import Partner, Partnership, TaxProfile
+from apps.pipeline.services.closing import close_month, issue_invoices
+from apps.pipeline.services.deciding import approve_conversions
+from apps.pipeline.services.settling import settle_waiting
+from apps.portal.accounts import balance
+from apps.statements.models import Statement
+from tests.cast import make_cast
 from tests.portal.stage import NOW, client_of
+from tests.portal.stage import sell as make_sale
 
 PAGE = reverse("portal:payouts")
 
@@ -59,6 +77,35 @@ def test_a_lower_minimum_promises_the_next_payment(stage, blog):
     assert [(row["pays_on"], row["approved"]) for row in coming][1] == (date(2026, 5, 20), eur("16.00"))
 
 
+def test_what_is_approved_is_not_added_to_what_is_invoiced_with_vat():
+    coming = [Coming(date(2026, 4, 20), invoiced_minor=142_80, approved_minor=16_00)]
+    shown = balance(PartnerAccount(Advertiser(name="Acme"), "EUR", 50_00, coming=coming))
+    assert (shown["next_pay"], shown["next_besides"], shown["next_is_net"]) == (eur("142.80"), eur("16.00"), False)
+    coming = [Coming(date(2026, 4, 20), approved_minor=16_00)]
+    shown = balance(PartnerAccount(Advertiser(name="Acme"), "EUR", 50_00, coming=coming))
+    assert (shown["next_pay"], shown["next_besides"], shown["next_is_net"]) == (eur("16.00"), None, True)
+
+
+def test_a_month_stated_late_is_paid_on_the_invoices_day_on_every_page(db):
+    cast = make_cast()
+    sale = make_sale(cast, "LATE-1", 1_000_00, datetime(2026, 1, 10, 12, tzinfo=UTC), "blog")
+    settle_waiting(now=NOW)
+    ids = [sale.pk]
+    approve_conversions(advertiser=cast.advertiser, conversion_ids=ids, actor=SYSTEM, now=sale.occurred_at)
+    close_month(advertiser=cast.advertiser, month=date(2026, 2, 1), actor=SYSTEM, now=NOW)
+    statement = Statement.objects.prefetch_related(living_settlements("")).get()
+    assert pay_day(statement, NOW.date()) == date(2026, 4, 20)  # the run of 20 March has gone by
+    issue_invoices(advertiser=cast.advertiser, actor=SYSTEM, now=NOW)
+    printed = Invoice.objects.get().pay_on
+
+    client = client_of(cast.partners.blog)
+    page = client.get(PAGE).context
+    assert [row["pays_on"] for row in page["statements"]] == [printed]
+    assert [row["pays_on"] for row in page["coming"]] == [printed]
+    assert client.get(reverse("portal:conversion", args=ids)).context["conversion"].pays_on == printed
+    assert pay_days_of(sale, NOW.date()) == [printed] == [date(2026, 4, 20)]
+
+
 def test_the_account_runs_line_by_line_to_the_balance(blog):
     entries = list(blog.get(PAGE).context["entries"])
     assert [(entry["text"], entry["ref"], entry["amount"], entry["balance"]) for entry in entries] == [
@@ -80,7 +127,8 @@ def test_a_statement_shows_its_lines_and_proves_itself(stage, blog):
     answer = blog.get(url, {"verify": "1"})
     assert answer.context["statement"]["verified"] is True
     assert "Recomputed: unchanged" in answer.text
-    assert pay_day(stage.statement) == stage.invoice.pay_on
+    statement = Statement.objects.prefetch_related(living_settlements("")).get(pk=stage.statement.pk)
+    assert pay_day(statement, NOW.date()) == stage.invoice.pay_on
 
 
 def test_the_pdf_is_the_stored_document(stage, blog):

@@ -42,7 +42,7 @@ def grow(cast, rows: int) -> None:
 @pytest.mark.parametrize(
     ("name", "queries"),
     [
-        ("overview", 32),
+        ("overview", 37),
         ("links", 13),
         ("conversions", 12),
         ("payouts", 22),

@@ -13,15 +13,17 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.claims.models import AWAITED, AtEnd, Claim, ClaimReason, ClaimState
+from apps.claims.models import AWAITED, AtEnd, Claim, ClaimKind, ClaimReason, ClaimState
 from apps.claims.selectors import Standing, counts_by_state, standing_of, terms_of
 from apps.claims.services import set_claim_terms
 from apps.console import display
 from apps.console.access import MANAGERS, access_of, actor_of, may
+from apps.console.amounts import Amounts, amounts_of
 from apps.console.base import ReadOnlyAdmin
 from apps.console.conversion_story import story_of
 from apps.console.filters import Filter, campaign_filter, moment_filters, partner_filter
 from apps.console.forms import PlainForm
+from apps.console.parts import with_changes
 from apps.console.site import site
 from apps.core.errors import Refusal
 from apps.core.periods import day_of
@@ -167,6 +169,7 @@ class ClaimAdmin(ReadOnlyAdmin):
 
     def detail(self, request: HttpRequest, claim: Claim, decline_form: DeclineForm) -> HttpResponse:
         standing = standing_of(claim)
+        amounts = amounts_of([standing.conversion])[standing.conversion.pk] if standing.conversion else None
         today = day_of(timezone.now(), claim.advertiser.zone)
         return self.page(
             request,
@@ -175,8 +178,10 @@ class ClaimAdmin(ReadOnlyAdmin):
             claim=claim,
             badge=display.badge(BADGES[claim.state], claim.get_state_display()),
             standing=standing,
-            verdict=verdict_of(claim, standing),
-            steps=story_of(standing.conversion).steps if standing.conversion else [],
+            verdict=verdict_of(claim, standing, amounts),
+            steps=with_changes(story_of(standing.conversion).steps, standing.conversion) if standing.conversion else [],
+            amounts=amounts,
+            new_amount=new_amount(claim, amounts),
             touches=touches_near(claim) if standing.conversion is None else [],
             moves=claim.moves.all(),
             days_left=(claim.answer_by - today).days,
@@ -249,9 +254,19 @@ class ClaimAdmin(ReadOnlyAdmin):
         )
 
 
-def verdict_of(claim: Claim, standing: Standing) -> tuple[str, str]:
+def new_amount(claim: Claim, amounts: Amounts | None) -> str:
+    """Say which amount accepting would put in the place of which; nothing where it leaves the amount."""
+    if amounts is None or claim.amount_minor in (None, amounts.worth.told_minor):
+        return ""
+    if claim.kind == ClaimKind.DECLINED or claim.currency != amounts.currency:
+        return ""
+    pair = (display.amount(minor, claim.currency) for minor in (amounts.worth.told_minor, claim.amount_minor))
+    return " → ".join(pair)
+
+
+def verdict_of(claim: Claim, standing: Standing, amounts: Amounts | None) -> tuple[str, str]:
     """Say what accepting would mean for the order as it stands: a tone and a sentence."""
-    if standing.conversion is None:
+    if standing.conversion is None or amounts is None:
         return "info", _("The platform does not know this order. Accepting writes it as the claim tells it.")
     state = standing.decision.state if standing.decision else ""
     has_part = bool(standing.part_of(claim.partner_id))
@@ -259,7 +274,7 @@ def verdict_of(claim: Claim, standing: Standing) -> tuple[str, str]:
         return "warn", _(
             "The order was rejected, which is final. Accepting tells it a second time, to be decided anew."
         )
-    if has_part and claim.amount_minor in (None, standing.conversion.amount_minor):
+    if has_part and claim.amount_minor in (None, amounts.worth.told_minor):
         return "warn", _("The order is credited to the partner already, with this amount: there is nothing to accept.")
     if has_part:
         return "info", _(

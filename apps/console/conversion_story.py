@@ -23,10 +23,15 @@ from apps.pipeline.receipts import explain_conversion
 from apps.statements.models import StatementLine
 from apps.tracking.models import Conversion, TouchKind
 
+TOUCHED, ORDERED, SHARED, LATER = range(4)
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something that happened on the way; `details` are sentences below the title."""
+    """Something that happened on the way; `details` are sentences below the title.
+
+    Where moments are equal to the minute, as they are shown, the lower `rank` comes first: touches, order, shares.
+    """
 
     at: datetime | None
     title: str
@@ -35,6 +40,7 @@ class Step:
     details: tuple[str, ...] = ()
     link: str = ""
     is_off: bool = False
+    rank: int = LATER
 
 
 @dataclass(slots=True)
@@ -141,6 +147,7 @@ def touch_steps(touches: list[dict[str, Any]]) -> list[Step]:
             tone="info" if touch["kept"] else "idle",
             details=() if touch["kept"] else (_("Does not count: %s.") % touch["reason"],),
             is_off=not touch["kept"],
+            rank=TOUCHED,
         )
         for touch in touches
     ]
@@ -170,6 +177,7 @@ def conversion_step(conversion: Conversion) -> Step:
         icon="shopping_bag",
         tone="info",
         details=tuple(details),
+        rank=ORDERED,
     )
 
 
@@ -188,12 +196,13 @@ def share_steps(conversion: Conversion, story: Story) -> list[Step]:
         parts.append(_("By rule: %s") % ", ".join(rules))
     return [
         Step(
-            at=receipt.settled_at if receipt else None,
+            at=max(receipt.settled_at, conversion.occurred_at) if receipt else None,
             title=_("Shared and rated: %(amount)s %(currency)s")
             % {"amount": story.receipt["commission"], "currency": story.receipt["currency"]},
             icon="account_tree",
             tone="info",
             details=tuple(parts) or (_("No partner takes part."),),
+            rank=SHARED,
         )
     ]
 

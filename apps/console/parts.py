@@ -9,6 +9,8 @@ from uuid import UUID
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import CharField, Exists, OuterRef, Value
+from django.db.models.functions import Cast, Concat
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -24,6 +26,7 @@ from apps.console.forms import MinorField, PlainForm
 from apps.console.refunds import is_outdated, what_of
 from apps.console.site import site
 from apps.core.errors import Refusal
+from apps.ledger.models import Posting
 from apps.pipeline.services.deciding_lines import OWN, amount_left, correct_amount, reject_lines
 from apps.records.models import AuditEntry
 from apps.tracking.models import AmendmentOrigin, Conversion
@@ -150,13 +153,28 @@ def with_changes(steps: list[Step], conversion: Conversion) -> list[Step]:
     for amendment in amendments_told(conversion):
         own = amendment.origin == AmendmentOrigin.SHOP
         text = _("The shop told the order anew (%d)") % amendment.sequence if own else amendment.get_origin_display()
+        amount = amendment.content.get("amount_minor")
+        if isinstance(amount, int):
+            text = f"{text}: {display.amount(amount, conversion.currency)}"
         found.append(Step(amendment.recorded_at, text, "edit_note", "info"))
     corrections = Commission.objects.filter(conversion=conversion).exclude(kind=CommissionKind.SALE)
-    for row in corrections.select_related("partner").order_by("pk"):
+    for row in corrections.exclude(booked()).select_related("partner").order_by("pk"):
         text = _("Correction for %(partner)s: %(amount)s") % {
             "partner": row.partner,
             "amount": display.amount(row.amount_minor, row.currency),
         }
         link = reverse("admin:refund", args=[conversion.pk])
         found.append(Step(row.recorded_at, text, "difference", "warn", (), link))
-    return sorted([*steps, *found], key=lambda step: step.at or END_OF_TIME)
+    return sorted([*steps, *found], key=place_of)
+
+
+def booked() -> Exists:
+    """Return what finds commissions that are in the book, whose posting tells them already."""
+    reference = Concat(Value("commission:"), Cast(OuterRef("pk"), CharField()))
+    return Exists(Posting.objects.filter(advertiser=OuterRef("advertiser"), reference=reference))
+
+
+def place_of(step: Step) -> tuple[datetime, int, datetime]:
+    """Return a step's place in its story: by the minute that is shown, then by its rank."""
+    at = step.at or END_OF_TIME
+    return at.replace(second=0, microsecond=0), step.rank, at

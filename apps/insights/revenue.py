@@ -18,7 +18,7 @@ from apps.attribution.models import Share
 from apps.commissions.models import DecisionState
 from apps.commissions.worth import Worth, worths_of
 from apps.core.money import apportion
-from apps.tracking.models import Amendment, Conversion, Refund
+from apps.tracking.models import Amendment, Conversion, Refund, Repeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,12 @@ class Difference:
 
 
 def changed(conversions: QuerySet[Conversion]) -> QuerySet[Conversion]:
-    """Return those of the conversions that were told anew or refunded since."""
+    """Return those of the conversions that were told anew or refunded since, or repeat an order that was."""
     own = {name: OuterRef(name) for name in ("advertiser", "goal", "order_ref")}
     return conversions.filter(
-        Q(pk__in=Amendment.objects.values("conversion")) | Q(Exists(Refund.objects.filter(**own)))
+        Q(pk__in=Amendment.objects.values("conversion"))
+        | Q(pk__in=Repeat.objects.values("conversion"))
+        | Q(Exists(Refund.objects.filter(**own)))
     )
 
 

@@ -7,13 +7,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from apps.claims.rules import ClaimFact
+from apps.claims.services import report_claim
 from apps.commissions.models import Decision
+from apps.core.actors import SYSTEM
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.changing import record_refund
 from apps.tracking.models import Amendment, Duplicate
 from apps.tracking.rules.refunds import ToldRefund
 from tests.cast import NOON, make_conversion, make_touch
-from tests.console.scene import make_scene, sell, state_of
+from tests.console.scene import SOLD_AT, make_scene, sell, state_of
 
 pytestmark = pytest.mark.django_db
 
@@ -138,3 +141,30 @@ def test_the_list_asks_no_more_for_more_changed_orders(acme):
             acme.owner.get(address, {"q": "MORE-"})
         counts.append(len(asked))
     assert len(set(counts)) == 1
+
+
+def titles_of(acme, sale) -> list[str]:
+    answer = acme.owner.get(reverse("admin:tracking_conversion_change", args=[sale.pk]))
+    return [step.title for step in answer.context["story"].steps]
+
+
+def test_the_story_stands_in_its_order_and_says_each_amount_once(acme):
+    tell_anew(acme.open, 150_00)
+    told = titles_of(acme, acme.open)
+    places = [told.index(text) for text in ("Click by Blog", "Order OPEN-1: 100.00 EUR", "Shared and rated: 12.00 EUR")]
+    assert places == sorted(places)
+    assert "The shop told the order anew (1): 150.00 EUR" in told
+
+    refund(acme.paid, amount_minor=100_00, currency="EUR")
+    assert sum("8.00 EUR" in title and "Blog" in title for title in titles_of(acme, acme.paid)) == 1
+
+
+def test_a_claim_tells_the_whole_story_and_the_amount_before_and_after(acme):
+    tell_anew(acme.open, 150_00)
+    refund(acme.open, amount_minor=30_00, currency="EUR")
+    fact = ClaimFact(acme.campaign.pk, "MISSING", "OPEN-1", SOLD_AT, "EUR", amount_minor=180_00)
+    claim = report_claim(partner=acme.partners.blog, fact=fact, actor=SYSTEM, now=NOON).claim
+    page = acme.owner.get(reverse("admin:claims_claim_change", args=[claim.pk])).text
+    assert "150.00 EUR → 180.00 EUR" in page and "After accepting" in page
+    assert "Refund: 30.00 EUR" in page and "The shop told the order anew (1): 150.00 EUR" in page
+    assert '<span class="tb-num">120.00 EUR</span>' in page

@@ -164,6 +164,7 @@ def _sold(sale: Conversion, refunds: list[Refund]) -> Sold:
         quantities=quantities,
         given_back_minor=sum(refund.amount_minor or 0 for refund in refunds),
         returned=returned,
+        is_whole_back=any(refund.kind == RefundKind.WHOLE for refund in refunds),
     )
 
 

@@ -125,3 +125,11 @@ def test_a_form_shown_before_the_order_was_told_anew_changes_nothing(acme, amend
     answer = acme.owner.post(reverse(f"admin:{page}", args=[amended.pk]), form, follow=True)
     assert "told the order anew meanwhile" in answer.text
     assert (earned(amended), Refund.objects.count()) == (6_40, 0)
+
+
+def test_of_an_order_that_came_back_whole_nothing_more_comes_back(acme):
+    whole = {"refund_ref": "R-1", "way": "whole", "reason": "returned"}
+    assert acme.owner.post(address(acme.open), whole).status_code == 302
+    page = acme.owner.post(address(acme.open), {**whole, "refund_ref": "R-2", "way": "amount", "amount": "1.00"})
+    assert "The whole order was given back before" in page.text
+    assert Refund.objects.count() == 1

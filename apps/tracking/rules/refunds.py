@@ -91,6 +91,7 @@ class Sold:
     quantities: Sequence[int]
     given_back_minor: int = 0
     returned: Mapping[int, int] | None = None
+    is_whole_back: bool = False
 
 
 def read_order_name(fields: Mapping[str, object]) -> tuple[str, str]:
@@ -141,6 +142,9 @@ def check_against_sale(refund: ToldRefund, sold: Sold) -> None:
 
     The whole order may come back whatever came back before: then the rest does.
     """
+    if sold.is_whole_back and (refund.amount_minor is not None or refund.lines):
+        path = "lines" if refund.lines else "amount"
+        raise MoreThanSold("The whole order was given back before; nothing of it is left.", path=path)
     if refund.amount_minor is not None and sold.given_back_minor + refund.amount_minor > sold.amount_minor:
         raise MoreThanSold("The order cost less than is given back.", path="amount")
     returned = sold.returned or {}

@@ -4,15 +4,26 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('records', '0002_jobs_that_resume'),
+        ("records", "0002_jobs_that_resume"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='job',
-            name='state',
-            field=models.CharField(choices=[('DRAFT', 'waits for its go'), ('WAITING', 'waiting'), ('RUNNING', 'running'), ('DONE', 'done'), ('FAILED', 'failed'), ('CANCELLED', 'cancelled')], default='RUNNING', max_length=10, verbose_name='state'),
+            model_name="job",
+            name="state",
+            field=models.CharField(
+                choices=[
+                    ("DRAFT", "waits for its go"),
+                    ("WAITING", "waiting"),
+                    ("RUNNING", "running"),
+                    ("DONE", "done"),
+                    ("FAILED", "failed"),
+                    ("CANCELLED", "cancelled"),
+                ],
+                default="RUNNING",
+                max_length=10,
+                verbose_name="state",
+            ),
         ),
     ]

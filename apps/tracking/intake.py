@@ -93,12 +93,13 @@ class TouchWriter:
         await self._pool.close()
 
     async def write(self, touch: TouchFact, client: Client = UNKNOWN) -> bool:
-        """Store a touch and return whether it is stored for good; a connection that has died is replaced once."""
+        """Store a touch and return whether it is stored for good; dead connections are replaced, once."""
         try:
             async with asyncio.timeout(PATIENCE):
                 try:
                     await self._execute(touch, client)
                 except OperationalError:
+                    await self._pool.check()  # the next one at hand may have died with it
                     await self._execute(touch, client)
         except (Error, OSError, TimeoutError):
             return False

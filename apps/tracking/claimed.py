@@ -126,7 +126,8 @@ def _meet(sale: Conversion, fact: ConversionFact, now: datetime) -> dict[str, ob
     customer = Customer(
         sale.pk, fact.goal, sale.occurred_at, fact.identity, click_ids=fact.click_ids, told_new=fact.new_customer
     )
-    met = meet_customers(advertiser_id=sale.advertiser_id, customers=[customer], now=now)
-    standings = decide_standings(advertiser_id=sale.advertiser_id, customers=[customer], met=met)
-    write_meetings(advertiser_id=sale.advertiser_id, met=met, standings=standings, stored={sale.pk}, now=now)
+    owner = sale.advertiser_id
+    meeting = meet_customers(advertiser_id=owner, customers=[customer], now=now)
+    standings = decide_standings(advertiser_id=owner, customers=[customer], met=meeting.met)
+    write_meetings(advertiser_id=owner, meeting=meeting, standings=standings, stored={sale.pk}, now=now)
     return {"new_customer": standings[sale.pk].is_new} if sale.pk in standings else {}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from apps.attribution.rules import code_key
 from apps.commissions.rules import Item, Order, basket
 from apps.core.periods import day_of
-from apps.tracking.facts import ConversionRow, LineRow
+from apps.tracking.facts import ConversionRow, LineRow, amended, amendments_of, conversions_by_id, lines_of
 
 
 def order_of(conversion: ConversionRow, lines_sold: Sequence[LineRow], zone: ZoneInfo) -> Order:
@@ -29,3 +30,10 @@ def order_of(conversion: ConversionRow, lines_sold: Sequence[LineRow], zone: Zon
         on=day_of(conversion.occurred_at, zone),
         flags=flags,
     )
+
+
+def as_told_last(id_: UUID | str) -> tuple[ConversionRow, Sequence[LineRow]]:
+    """Return a conversion that is there and its lines as the last amendment tells them."""
+    row, lines = conversions_by_id([id_])[0], lines_of([id_]).get(str(id_), [])
+    newest = amendments_of([id_]).get(str(id_))
+    return amended(row, lines, newest.content) if newest else (row, lines)

@@ -14,6 +14,7 @@ from apps.pipeline.services.closing import render_missing
 from apps.pipeline.services.deciding import approve_matured
 from apps.pipeline.services.deciding_chunks import work_on_decisions
 from apps.pipeline.services.reconciling import reconcile_all
+from apps.pipeline.services.refunding import tell_surpluses
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.client_data import keep_days
 from apps.tracking.partitions import make_months_ahead
@@ -24,7 +25,7 @@ from apps.tracking.sweeping import wake_awaited
 @shared_task
 def settle_unsettled() -> int:
     """Settle whatever waits; rung by each new fact, and every 30 seconds for what the bell missed."""
-    wake_awaited(now=timezone.now())
+    wake_awaited(now=timezone.now(), hear=tell_surpluses)
     return settle_waiting(now=timezone.now(), limit=20_000).settled
 
 

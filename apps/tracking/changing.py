@@ -20,6 +20,7 @@ from apps.tracking.facts import amendments_of
 from apps.tracking.models import (
     Amendment,
     AmendmentOrigin,
+    AwaitedSale,
     Conversion,
     Refund,
     RefundKind,
@@ -131,6 +132,9 @@ def record_refund(
     except IntegrityError:
         # Where the sale is not there yet, nothing holds two calls apart but the key itself.
         return _same(known.get(), refund, sale)
+    if sale is None:
+        # Also where the sale has come since it was looked for: nobody has compared the two.
+        AwaitedSale.objects.bulk_create([AwaitedSale(refund=row, advertiser=advertiser)], ignore_conflicts=True)
     return RecordedRefund(row.pk, sale.pk if sale else None, created=True)
 
 

@@ -98,6 +98,10 @@ class RefundRow(NamedTuple):
     occurred_at: datetime
     recorded_at: datetime
 
+    def is_in(self, currency: str) -> bool:
+        """Tell whether a refund is in its order's currency; one told before its sale may not be, and takes nothing."""
+        return self.currency in ("", currency)
+
 
 class AmendmentRow(NamedTuple):
     """The amendment of a conversion that holds: its place is the shop's number and the house's turn behind it."""

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from django.db import transaction
@@ -18,7 +20,7 @@ from apps.core.reading import array_of, read_rows, run_sql
 from apps.tracking.joining import join_keys
 from apps.tracking.models import AwaitedClick, AwaitedSale, Stirred
 from apps.tracking.rules.persons import VISITOR, Key
-from apps.tracking.waking import MARK, OF_PERSONS, mark_persons, mark_visitors
+from apps.tracking.waking import OF_CONVERSIONS, mark_persons, mark_visitors
 
 AT_ONCE = 100
 # Found and forgotten in one statement, so that nothing is forgotten that was not found.
@@ -31,16 +33,12 @@ CAME_WITH = """
 SELECT s.conversion_id, k.kind, k.value FROM tracking_sighting s JOIN tracking_identitykey k ON k.id = s.key_id
 WHERE s.conversion_id = ANY(%s::uuid[])
 """
-AWAITED_SALES = """
-WITH found AS (
-    DELETE FROM tracking_awaitedsale a USING tracking_refund r, tracking_conversion c
-    WHERE a.advertiser_id = %s AND r.id = a.refund_id
-      AND c.advertiser_id = r.advertiser_id AND c.goal = r.goal AND c.order_ref = r.order_ref
-    RETURNING c.id AS conversion_id, c.advertiser_id
-)
-""" + MARK.format(
-    rows="SELECT DISTINCT conversion_id, advertiser_id, 0, '', %s::timestamptz FROM found ORDER BY conversion_id"
-)
+ARRIVED = """
+DELETE FROM tracking_awaitedsale a USING tracking_refund r, tracking_conversion c
+WHERE a.advertiser_id = %s AND r.id = a.refund_id
+  AND c.advertiser_id = r.advertiser_id AND c.goal = r.goal AND c.order_ref = r.order_ref
+RETURNING c.id, r.refund_ref
+"""
 STIRRED = """
 DELETE FROM tracking_stirred WHERE id IN (
     SELECT id FROM tracking_stirred WHERE advertiser_id = %s ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
@@ -50,13 +48,30 @@ RETURNING id, visitors, since, persons, keys
 logger = logging.getLogger(__name__)
 
 
-def wake_awaited(*, now: datetime) -> int:
+class ArrivedRefund(NamedTuple):
+    """A refund that came before its sale, and the conversion that it waited for."""
+
+    conversion_id: str
+    refund_ref: str
+
+
+class Hear(Protocol):
+    """Hears of refunds whose sale has come, in the transaction that ends their waiting."""
+
+    def __call__(self, *, arrived: Sequence[ArrivedRefund], now: datetime) -> object: ...
+
+
+def wake_awaited(*, now: datetime, hear: Hear | None = None) -> int:
     """Mark conversions whose awaited click or refund has come, or whose touches or person changed; return how many.
 
     What comes in between is heard at the next turn. A step that fails is logged and tried again then; it holds up none
-    of the others.
+    of the others. `hear` is told of refunds that had waited, once.
     """
-    steps = ((AwaitedClick, _wake_clicked), (AwaitedSale, _wake_sales), (Stirred, _wake_stirred))
+    steps: tuple[tuple[type[Model], Callable[[int, datetime], int]], ...] = (
+        (AwaitedClick, _wake_clicked),
+        (AwaitedSale, partial(_wake_sales, hear)),
+        (Stirred, _wake_stirred),
+    )
     return sum(_each(model, wake, now) for model, wake in steps)
 
 
@@ -90,13 +105,18 @@ def _wake_clicked(advertiser_id: int, now: datetime) -> int:
         sights.setdefault(conversion_id, set(visitors[conversion_id])).add(Key(kind, UUID(value)))
     if sights:
         join_keys(advertiser_id=advertiser_id, sights=list(sights.values()), now=now)
-    return run_sql(OF_PERSONS, [now, ids])
+    return run_sql(OF_CONVERSIONS, [now, ids])
 
 
 @transaction.atomic
-def _wake_sales(advertiser_id: int, now: datetime) -> int:
+def _wake_sales(hear: Hear | None, advertiser_id: int, now: datetime) -> int:
     """Mark the conversions of refunds that came before them."""
-    return run_sql(AWAITED_SALES, [advertiser_id, now])
+    arrived = [ArrivedRefund._make(row) for row in read_rows(ARRIVED, [advertiser_id])]
+    if not arrived:
+        return 0
+    if hear is not None:
+        hear(arrived=arrived, now=now)
+    return run_sql(OF_CONVERSIONS, [now, array_of(sorted({refund.conversion_id for refund in arrived}))])
 
 
 def _wake_stirred(advertiser_id: int, now: datetime) -> int:

@@ -26,13 +26,13 @@ OF_VISITORS = MARK.format(
     ORDER BY c.id
     """
 )
-# Their own, those that came with a key of theirs, and those that name a click of theirs.
-OF_PERSONS = MARK.format(
+OF_CONVERSIONS = MARK.format(
     rows="""
     SELECT DISTINCT c.id, c.advertiser_id, 0, '', %s::timestamptz FROM tracking_conversion c
     WHERE c.id = ANY(%s::uuid[]) ORDER BY c.id
     """
 )
+# Of persons: their own, those that came with a key of theirs, and those that name a click of theirs.
 SEEN_WITH = """
 SELECT s.conversion_id FROM tracking_identitykey k JOIN tracking_sighting s ON s.key_id = k.id
 WHERE k.person_id = ANY(%s::uuid[]) OR k.id = ANY(%s::bigint[])
@@ -96,7 +96,7 @@ def mark_persons(*, advertiser_id: int, persons: Collection[UUID], keys: Collect
     clicks = [row[0] for row in read_rows(CLICKS_OF, [uuid7_floor(now - CLICKS_LAST), whose])]
     if clicks:
         found |= {row[0] for row in read_rows(NAMING, [advertiser_id, array_of(clicks)])}
-    return run_sql(OF_PERSONS, [now, array_of(sorted(found))]) if found else 0
+    return run_sql(OF_CONVERSIONS, [now, array_of(sorted(found))]) if found else 0
 
 
 def note_awaited_clicks(conversion_ids: Collection[str]) -> None:

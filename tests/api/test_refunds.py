@@ -104,6 +104,41 @@ def test_two_refunds_give_back_no_more_than_was_sold(owner, sale):
     assert Refund.objects.count() == 2
 
 
+def test_amounts_and_lines_together_give_back_no_more_than_was_sold(owner, sale):
+    address = f"/conversions/{sale.pk}/refund/"
+    assert owner.post(address, {"refund_ref": "R1", "lines": "2"}).status_code == 201  # 40.00 are left
+    assert code_of(owner.post(address, {"refund_ref": "R2", "amount": "40.01"})) == (422, "more_than_sold")
+    assert owner.post(address, {"refund_ref": "R3", "amount": "30.00"}).status_code == 201
+    refused = owner.post(address, {"refund_ref": "R4", "lines": "1:1"})  # 20.00, of which 10.00 are left
+
+    assert code_of(refused) == (422, "more_than_sold")
+    assert "10.00" in refused.json()["errors"][0]["detail"]
+    assert owner.post(address, {"refund_ref": "R5", "amount": "10.00"}).status_code == 201
+    assert set(Refund.objects.values_list("refund_ref", flat=True)) == {"R1", "R3", "R5"}
+    assert RejectedEvent.objects.filter(code="more_than_sold").count() == 2
+
+
+def test_lines_that_are_back_do_not_come_back_again(owner, sale):
+    address = f"/conversions/{sale.pk}/refund/"
+    assert owner.post(address, {"refund_ref": "R1", "lines": "1"}).status_code == 201
+    assert code_of(owner.post(address, {"refund_ref": "R2", "lines": "1"})) == (422, "more_than_sold")
+    assert owner.post(address, {"refund_ref": "R3", "lines": "1|2"}).status_code == 201
+    assert Refund.objects.count() == 2
+
+
+def test_the_whole_order_comes_back_once(owner, sale):
+    address = f"/conversions/{sale.pk}/refund/"
+    assert owner.post(address, {"refund_ref": "R1", "amount": "60.00"}).status_code == 201
+    assert owner.post(address, {"refund_ref": "R2", "whole": True}).status_code == 201
+
+    refused = owner.post(address, {"refund_ref": "R3", "whole": True})
+
+    assert code_of(refused) == (422, "more_than_sold")
+    assert refused.json()["errors"][0]["attr"] == "whole"
+    assert owner.post(address, {"refund_ref": "R2", "whole": True}).status_code == 200
+    assert Refund.objects.count() == 2
+
+
 def test_an_update_amends_and_without_it_other_content_is_a_conflict(owner, acme):
     first = owner.post("/conversions/", {**SALE, "update": True})
     assert (first.status_code, "sequence" in first.json()) == (201, False)

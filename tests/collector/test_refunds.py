@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from contextlib import suppress
+
 from apps.campaigns.models import Campaign
+from apps.pipeline.services import receiving
+from apps.pipeline.services.deciding_lines import amount_left
+from apps.pipeline.services.refunding import refuse_surplus
 from apps.pipeline.services.settling import settle_waiting
-from apps.tracking.models import Amendment, Conversion, Refund, RejectedEvent
+from apps.pipeline.tasks import settle_unsettled
+from apps.tracking.models import Amendment, AwaitedSale, Conversion, Refund, RejectedEvent, Unsettled
 from apps.tracking.rules.signatures import sign_call
 from tests.cast import NOON, make_campaign, make_conversion, make_plan, make_policy
 
 SHOP, REFUND = "/s/acme-shop", "/s/acme-shop/refund"
 SALE = {"order_ref": "A1", "currency": "EUR", "lines": '[{"unit_price":"20","quantity":2},{"unit_price":"60"}]'}
+TOO_MUCH = {"R1": {"amount": "60"}, "R2": {"lines": "2"}}
 STAMP = str(int(NOON.timestamp()))
 
 
@@ -61,7 +70,7 @@ def test_a_refund_is_signed_where_conversions_are(host, cast):
     assert Refund.objects.count() == 1
 
 
-def test_a_refund_in_another_currency_than_its_later_sale_is_parked_with_a_word(host, cast):
+def test_a_refund_in_another_currency_than_its_later_sale_takes_nothing_and_is_told_of(host, cast):
     campaign = make_campaign(cast.advertiser, slug="two", currencies=["EUR", "USD"])
     make_policy(campaign)
     make_plan(campaign)
@@ -69,11 +78,70 @@ def test_a_refund_in_another_currency_than_its_later_sale_is_parked_with_a_word(
     fields = {"order_ref": "C1", "refund_ref": "R", "amount": "5", "currency": "USD"}
     assert host.get("/s/two/refund", fields).status == 201
 
-    host.get("/s/two", {"order_ref": "C1", "amount": "10", "currency": "EUR"})
-    settle_waiting(now=NOON)
+    RejectedEvent.objects.all().delete()
 
-    conversion = Conversion.objects.get(order_ref="C1")
-    assert conversion.unsettled.last_error.startswith("currency_mismatch")
+    host.get("/s/two", {"order_ref": "C1", "amount": "10", "currency": "EUR"})
+    for _ in range(2):
+        settle_unsettled()
+
+    kept = RejectedEvent.objects.get()
+    assert (kept.code, kept.campaign, kept.payload["refund_ref"]) == ("currency_mismatch", campaign, "R")
+    assert not Unsettled.objects.exists()
+    assert amount_left(Conversion.objects.get()) == 10_00
+
+
+def test_refunds_before_their_sale_are_compared_with_it_whatever_came_first(host, cast):
+    told = [
+        {"order_ref": "A1", "refund_ref": "R1", "amount": "70", "occurred_at": "2026-03-10T09:00:00Z"},
+        {"order_ref": "A1", "refund_ref": "R2", "amount": "50", "occurred_at": "2026-03-10T10:00:00Z"},
+        {"order_ref": "A1", "refund_ref": "R3", "lines": "7", "occurred_at": "2026-03-10T11:00:00Z"},
+    ]
+    for order, refunds in (("A1", told), ("A2", told[::-1])):
+        assert [host.get(REFUND, {**one, "order_ref": order}).status for one in refunds] == [201, 201, 201]
+        assert host.get(SHOP, {**SALE, "order_ref": order}).status == 201
+    for _ in range(2):
+        settle_unsettled()
+
+    kept = RejectedEvent.objects.order_by("payload__order_ref", "payload__refund_ref")
+    assert [(row.payload["order_ref"], row.payload["refund_ref"], row.code) for row in kept] == [
+        ("A1", "R2", "more_than_sold"), ("A1", "R3", "unknown_line"),
+        ("A2", "R2", "more_than_sold"), ("A2", "R3", "unknown_line"),
+    ]  # fmt: skip
+    assert kept[0].message == "30.00 EUR are left of the order; 20.00 more would be given back."
+    assert (kept[0].campaign, kept[0].advertiser) == (cast.campaign, cast.advertiser)
+    assert [amount_left(sale) for sale in Conversion.objects.all()] == [0, 0]
+    assert host.get(REFUND, {"order_ref": "A1", "refund_ref": "R9", "amount": "0.01"}).status == 422
+
+
+def test_a_refund_whose_sale_comes_between_the_looking_and_the_writing_is_compared_too(host, cast, monkeypatch):
+    def sell_meanwhile(**call):
+        make_conversion(cast.campaign, 10_00, order_ref=call["order_ref"])
+
+    monkeypatch.setattr("apps.tracking.changing.lock_sale", sell_meanwhile)
+
+    assert host.get(REFUND, {"order_ref": "A1", "refund_ref": "R1", "amount": "70"}).json["waits"]
+
+    assert AwaitedSale.objects.count() == 1
+    settle_unsettled()
+    assert (RejectedEvent.objects.get().code, AwaitedSale.objects.count()) == ("more_than_sold", 0)
+
+
+def test_refunds_at_once_give_back_no_more_than_was_sold(host, cast, monkeypatch):
+    host.get(SHOP, SALE)
+    meeting = threading.Barrier(2)
+
+    def compare_together(**call):
+        with suppress(threading.BrokenBarrierError):
+            meeting.wait(1)
+        refuse_surplus(**call)
+
+    async def both():
+        told = [{"order_ref": "A1", "refund_ref": ref, **what} for ref, what in TOO_MUCH.items()]
+        return await asyncio.gather(*(host.call("GET", REFUND, one) for one in told))
+
+    monkeypatch.setattr(receiving, "refuse_surplus", compare_together)
+    assert sorted(reply.status for reply in host.run(both())) == [201, 422]
+    assert Refund.objects.count() == 1
 
 
 def test_an_update_amends(host, cast):

@@ -48,11 +48,6 @@ class JourneyGone(Conflict):
     message = "Touches of the journey are no longer kept, so that its lines cannot be rated again."
 
 
-class ForeignRefund(Conflict):
-    code = "currency_mismatch"
-    message = "A refund that came before its order is in another currency."
-
-
 @dataclass(frozen=True, slots=True)
 class Change:
     """What changes a conversion after it was settled: its refunds, and an amendment newer than its receipt."""
@@ -160,15 +155,12 @@ def _correct(change: Change, receipt: Receipt, decision: Decision, settings: Cam
 def target_amounts(change: Change, receipt: Receipt, settings: CampaignSettings) -> dict[str, int]:
     """Return what each winner is to have in all, in cents, from the receipt and what came after it.
 
-    Raises JourneyGone where lines must be rated again and a touch is no longer kept, and ForeignRefund.
+    Raises JourneyGone where lines must be rated again and a touch is no longer kept.
     """
-    for told in change.refunds:
-        if told.currency not in ("", change.row.currency):
-            raise ForeignRefund(f"Refund {told.refund_ref} is in {told.currency}, the order in {change.row.currency}.")
     winners = receipt.body["winners"]
     amounts = [winner[2] for winner in winners]
     order = stored_order(change.row, receipt, settings.zone)
-    facts = [refund_fact(row) for row in change.refunds]
+    facts = [refund_fact(refund) for refund in change.refunds if refund.is_in(change.row.currency)]
     attribution: Attribution | None = None
     plans: dict[str, Plan] | None = None
     if change.amendment is not None or any(fact.kind == LINES for fact in facts):

@@ -18,14 +18,14 @@ from apps.commissions.models import ConversionAlreadyDecided, Decision, Decision
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid
 from apps.identity.models import Advertiser
-from apps.pipeline.orders import order_of
+from apps.pipeline.orders import as_told_last, order_of
 from apps.pipeline.rules.reductions import net_after
 from apps.pipeline.services.correcting import refund_fact
 from apps.pipeline.services.deciding import ConversionUnsettled, NoSuchConversion, check_reason
 from apps.pipeline.services.settling import settle_conversions
 from apps.records.services import record_act
 from apps.tracking.changing import lock_sale, record_refund
-from apps.tracking.facts import ConversionRow, LineRow, amended, amendments_of, conversions_by_id, lines_of, refunds_of
+from apps.tracking.facts import refunds_of
 from apps.tracking.models import Conversion, Refund, Unsettled
 from apps.tracking.rules.refunds import ReturnedLine, ToldRefund
 
@@ -124,7 +124,7 @@ def correct_amount(
 
 def positions_of(conversion_id: UUID, skus: Sequence[str]) -> list[int]:
     """Return the positions of the lines that carry these SKUs, as the last amendment tells them. Raises UnknownSku."""
-    _, lines = _as_told_last(str(conversion_id))
+    _, lines = as_told_last(str(conversion_id))
     found = {sku: [place for place, line in enumerate(lines, 1) if line.sku == sku] for sku in skus}
     for sku, places in found.items():
         if not places:
@@ -135,16 +135,10 @@ def positions_of(conversion_id: UUID, skus: Sequence[str]) -> list[int]:
 def amount_left(sale: Conversion) -> int:
     """Return what an order is worth after its amendments and refunds, net in minor units."""
     id_ = str(sale.pk)
-    row, lines = _as_told_last(id_)
+    row, lines = as_told_last(id_)
     order = order_of(row, lines, sale.advertiser.zone)
-    return net_after(order, [refund_fact(refund) for refund in refunds_of([id_]).get(id_, [])])
-
-
-def _as_told_last(id_: str) -> tuple[ConversionRow, Sequence[LineRow]]:
-    """Return a conversion and its lines as the last amendment tells them."""
-    row, lines = conversions_by_id([id_])[0], lines_of([id_]).get(id_, [])
-    newest = amendments_of([id_]).get(id_)
-    return amended(row, lines, newest.content) if newest else (row, lines)
+    refunds = [refund for refund in refunds_of([id_]).get(id_, []) if refund.is_in(row.currency)]
+    return net_after(order, [refund_fact(refund) for refund in refunds])
 
 
 def _own_refunds(sale: Conversion) -> QuerySet[Refund]:

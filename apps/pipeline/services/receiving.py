@@ -15,6 +15,7 @@ from apps.core.actors import Actor
 from apps.core.ids import moment_of
 from apps.identity.models import Advertiser
 from apps.pipeline.bell import settle_bell
+from apps.pipeline.services.refunding import refuse_surplus
 from apps.records.services import record_act
 from apps.tracking.changing import RecordedUpdate, lock_sale, record_refund, record_update
 from apps.tracking.claimed import tell_claimed_order
@@ -124,6 +125,8 @@ def receive_refund(
     refund = read_refund(fields, sold_in=sale.currency if sale else None, currencies=currencies, now=now)
     recorded = record_refund(advertiser=advertiser, refund=refund, now=now, campaign=campaign)
     if recorded.created:
+        if sale is not None:
+            refuse_surplus(sale=sale, refund_ref=refund.refund_ref)
         transaction.on_commit(settle_bell.ring)
         if actor is not None:
             record_act(

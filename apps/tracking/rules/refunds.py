@@ -140,10 +140,10 @@ def read_refund(
 def check_against_sale(refund: ToldRefund, sold: Sold) -> None:
     """Refuse what the order cannot have given back. Raises UnknownLine, MoreThanSold.
 
-    The whole order may come back whatever came back before: then the rest does.
+    The whole order may come back whatever came back before: then the rest does, but once.
     """
-    if sold.is_whole_back and (refund.amount_minor is not None or refund.lines):
-        path = "lines" if refund.lines else "amount"
+    if sold.is_whole_back:
+        path = "lines" if refund.lines else "whole" if refund.amount_minor is None else "amount"
         raise MoreThanSold("The whole order was given back before; nothing of it is left.", path=path)
     if refund.amount_minor is not None and sold.given_back_minor + refund.amount_minor > sold.amount_minor:
         raise MoreThanSold("The order cost less than is given back.", path="amount")

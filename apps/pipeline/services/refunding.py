@@ -1,0 +1,101 @@
+"""Keep refunds within what was sold: too much is refused, and told of where it came before its sale."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+from apps.core.errors import Refusal
+from apps.core.money import Money
+from apps.pipeline.orders import as_told_last, order_of
+from apps.pipeline.rules.refunding import Surplus, surplus_of, surpluses
+from apps.pipeline.services.correcting import refund_fact
+from apps.tracking.facts import RefundRow, refunds_of
+from apps.tracking.models import Conversion
+from apps.tracking.rules.refunds import CurrencyMismatch, MoreThanSold, UnknownLine
+from apps.tracking.services import record_rejection
+from apps.tracking.sweeping import ArrivedRefund
+
+DOOR = "refund"
+"""Where a refund is refused that was taken in before its sale: no call is there to be answered."""
+
+
+def refuse_surplus(*, sale: Conversion, refund_ref: str) -> None:
+    """Refuse a refund just stored of a locked order, if it gives back more than the others leave. Raises MoreThanSold.
+
+    The caller's transaction takes the refund back with it.
+    """
+    row, lines = as_told_last(sale.pk)
+    refunds = [refund for refund in refunds_of([sale.pk]).get(str(sale.pk), []) if refund.is_in(row.currency)]
+    order = order_of(row, lines, sale.advertiser.zone)
+    before = [refund_fact(refund) for refund in refunds if refund.refund_ref != refund_ref]
+    told = next(refund for refund in refunds if refund.refund_ref == refund_ref)
+    surplus = surplus_of(order, before, refund_fact(told))
+    if surplus is not None:
+        raise _too_much(surplus, told, sale.currency)
+
+
+def tell_surpluses(*, arrived: Sequence[ArrivedRefund], now: datetime) -> int:
+    """Keep as refused calls what does not fit of refunds whose sale has come at last; return how many.
+
+    They were stored without their sale and count as far as it goes: the lines that it has, up to what it is worth,
+    and nothing in another currency. Runs in the transaction that ends their waiting, so that it is said once.
+    """
+    refs: dict[str, set[str]] = defaultdict(set)
+    for refund in arrived:
+        refs[refund.conversion_id].add(refund.refund_ref)
+    told = 0
+    sales = Conversion.objects.filter(pk__in=list(refs)).select_related("advertiser")
+    for sale in sales.order_by("pk"):
+        own = {refund.refund_ref: refund for refund in refunds_of([sale.pk]).get(str(sale.pk), [])}
+        for ref, refusal in _refusals(sale, own).items():
+            if ref in refs[str(sale.pk)]:
+                _keep(sale, own[ref], refusal, now)
+                told += 1
+    return told
+
+
+def _refusals(sale: Conversion, refunds: dict[str, RefundRow]) -> dict[str, Refusal]:
+    """Return what an order cannot have given back, by the refund's number; a function of the set of its refunds."""
+    row, lines = as_told_last(sale.pk)
+    found: dict[str, Refusal] = {}
+    fitting = []
+    for ref, refund in refunds.items():
+        unknown = [line["position"] for line in refund.lines if (line["position"] or 0) > len(lines)]
+        if not refund.is_in(row.currency):
+            found[ref] = CurrencyMismatch(f"The order is in {row.currency}: this refund takes nothing back.")
+            continue
+        if unknown:
+            found[ref] = UnknownLine(f"The order has no position {unknown[0]}: nothing is taken back for it.")
+        fitting.append(refund_fact(refund))
+    for surplus in surpluses(order_of(row, lines, sale.advertiser.zone), fitting):
+        found.setdefault(surplus.ref, _too_much(surplus, refunds[surplus.ref], row.currency))
+    return found
+
+
+def _too_much(surplus: Surplus, refund: RefundRow, currency: str) -> MoreThanSold:
+    path = "lines" if refund.lines else "whole" if refund.amount_minor is None else "amount"
+    left, beyond = Money(surplus.left, currency), Money(surplus.beyond, currency)
+    if not surplus.beyond:
+        return MoreThanSold("Nothing of it is left: it was given back before.", path=path)
+    return MoreThanSold(f"{left} {currency} are left of the order; {beyond} more would be given back.", path=path)
+
+
+def _keep(sale: Conversion, refund: RefundRow, refusal: Refusal, now: datetime) -> None:
+    payload: dict[str, object] = {"order_ref": sale.order_ref, "goal": sale.goal, "refund_ref": refund.refund_ref}
+    if refund.amount_minor is not None:
+        payload |= {"amount": str(Money(refund.amount_minor, refund.currency or sale.currency))}
+        payload |= {"currency": refund.currency or sale.currency}
+    elif refund.lines:
+        payload["lines"] = refund.lines
+    else:
+        payload["whole"] = True
+    record_rejection(
+        advertiser=sale.advertiser_id,
+        campaign=sale.campaign_id,
+        door=DOOR,
+        refusal=refusal,
+        payload=payload,
+        now=now,
+    )

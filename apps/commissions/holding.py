@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -20,7 +20,7 @@ from apps.records.services import record_act
 
 BY = "Hold rule"
 FACTS = """
-SELECT c.id, c.campaign_id, c.recorded_at, c.source, c.amount_minor,
+SELECT c.id, c.campaign_id, c.recorded_at, o.state, o.reason, c.source, c.amount_minor,
     EXTRACT(EPOCH FROM c.occurred_at - (
         SELECT max(t.occurred_at) FROM attribution_share s JOIN tracking_touchpoint t ON t.id = s.touch_id
         WHERE s.conversion_id = c.id
@@ -47,35 +47,42 @@ SELECT c.id, c.campaign_id, c.recorded_at, c.source, c.amount_minor,
         )
     )
 FROM tracking_conversion c JOIN commissions_decision o ON o.conversion_id = c.id
-WHERE c.id = ANY(%s::uuid[]) AND NOT c.is_test AND c.source <> 'history' AND o.state = 'PENDING' AND o.moved_at IS NULL
+WHERE c.id = ANY(%s::uuid[]) AND NOT c.is_test AND c.source <> 'history'
+  AND o.state IN ('PENDING', 'ON_HOLD') AND (o.moved_at IS NULL OR o.decided_by = %s)
 ORDER BY c.id
 """
 
 
-def hold_by_rule(campaigns: dict[str, int], *, now: datetime) -> int:
-    """Put those pending decisions on hold that a rule of their campaign names; return how many.
+def hold_by_rule(campaigns: dict[str, int], *, held: Collection[str] = (), now: datetime) -> int:
+    """Put those open decisions on hold that a rule of their campaign names, and release those that none names any more.
 
-    It makes no difference whether a click comes before its sale is settled or after; a decision that was moved once is
-    moved by no rule any more. `campaigns` are the conversions' campaigns by conversion id. One query where no campaign
-    has hold rules.
+    Which it is follows from what is known, whether a click comes before its sale is settled or after; a decision that
+    a person has moved is moved by no rule any more. `campaigns` are the conversions' campaigns by conversion id, `held`
+    those on hold by now. Returns how many were put on hold. One query where no campaign has hold rules.
     """
     policies: dict[int, list[HoldPolicy]] = defaultdict(list)
     for policy in HoldPolicy.objects.filter(campaign__in=set(campaigns.values())).order_by("-starts_at"):
         policies[policy.campaign_id].append(policy)
-    asked = [id_ for id_, campaign in campaigns.items() if campaign in policies]
+    asked = [id_ for id_, campaign in campaigns.items() if campaign in policies or id_ in held]
     if not asked:
         return 0
-    wishes = []
-    for id_, campaign_id, recorded_at, door, amount, after, reviewed, unowned, first in read_rows(
-        FACTS, [array_of(asked)]
+    holds, releases = [], []
+    for id_, campaign_id, recorded_at, state, reason, door, amount, seconds, reviewed, unowned, first in read_rows(
+        FACTS, [array_of(asked), BY]
     ):
         rules = rules_at(policies[campaign_id], recorded_at)
-        sold = Sold(after, reviewed, unowned, door, amount, first)
-        if rules is not None and (reason := hold_reason(rules, sold)):
-            wishes.append(Wish(str(id_), DecisionState.ON_HOLD, reason))
-    if wishes:
-        move_decisions(wishes, state=DecisionState.ON_HOLD, by=BY, at=now, job_id=None)
-    return len(wishes)
+        found = hold_reason(rules, Sold(seconds, reviewed, unowned, door, amount, first)) if rules else None
+        if state == DecisionState.ON_HOLD and found != reason:
+            releases.append(Wish(str(id_), DecisionState.PENDING))
+        if found and (state, reason) != (DecisionState.ON_HOLD, found):
+            holds.append(Wish(str(id_), DecisionState.ON_HOLD, found))
+    # One that is held for another reason now moves twice, each at its own moment, so that its story tells both.
+    if releases:
+        move_decisions(releases, state=DecisionState.PENDING, by=BY, at=now, job_id=None)
+    if holds:
+        after = now + timedelta.resolution if releases else now
+        move_decisions(holds, state=DecisionState.ON_HOLD, by=BY, at=after, job_id=None)
+    return len(holds)
 
 
 def rules_at(policies: Sequence[HoldPolicy], at: datetime) -> HoldRules | None:

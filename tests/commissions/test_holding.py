@@ -15,7 +15,7 @@ from apps.pipeline.services.deciding import approve_conversions, approve_matured
 from apps.pipeline.services.settling import settle_waiting
 from apps.records.models import AuditEntry
 from apps.tracking.models import Unsettled
-from tests.cast import NOON, make_cast, make_conversion, make_coupon, make_touch
+from tests.cast import NOON, START, make_cast, make_conversion, make_coupon, make_policy, make_touch
 
 QUIET = Sold(3600.0, False, False, "s2s", 100_00, False)
 OPEN = HoldRules(under_review=False)
@@ -154,6 +154,57 @@ def test_a_sale_seconds_after_the_click_waits_whichever_is_told_first(acme, firs
         assert (moved.state, moved.reason) == ("PENDING", "")
     else:
         assert (moved.state, moved.reason) == ("ON_HOLD", "too_fast")
+
+
+def touch_late(acme, sale, enrollment, before=timedelta(days=1)) -> Decision:
+    make_touch(enrollment, NOON - before, sale.visitor)
+    Unsettled.objects.create(conversion=sale, advertiser=acme.advertiser, marked_at=NOON)
+    settle_waiting(now=NOON)
+    return Decision.objects.get(conversion=sale)
+
+
+@pytest.fixture
+def poached(acme):
+    """A sale that waits because its code's owner has no touch."""
+    hold(acme, unowned_code=True, too_fast_seconds=30)
+    make_coupon(acme.campaign, "SAVE10", acme.partners.coupons)
+    make_policy(acme.campaign, START + timedelta(days=1), model="LINEAR")
+    sale, state, reason = sell(acme, coupons=["SAVE10"])
+    assert (state, reason) == ("ON_HOLD", "unowned_code")
+    return sale
+
+
+def test_a_hold_by_rule_ends_when_a_late_click_takes_its_reason_away(acme, poached):
+    decision = touch_late(acme, poached, acme.enrollments.coupons)
+
+    assert (decision.state, decision.reason, decision.decided_at) == ("PENDING", "", None)
+    moves = Move.objects.filter(conversion=poached).values_list("origin", "state", "reason", "moved_by")
+    assert list(moves) == [
+        ("PENDING", "ON_HOLD", "unowned_code", "Hold rule"), ("ON_HOLD", "PENDING", "", "Hold rule"),
+    ]  # fmt: skip
+    assert approve_matured(advertiser=acme.advertiser, now=NOON + timedelta(days=31)) == 1
+
+
+def test_a_hold_by_rule_follows_what_is_known_whatever_came_first(acme, poached):
+    decision = touch_late(acme, poached, acme.enrollments.coupons)
+    assert decision.state == "PENDING"
+    decision = touch_late(acme, poached, acme.enrollments.blog, timedelta(seconds=3))
+    assert (decision.state, decision.reason) == ("ON_HOLD", "too_fast")
+
+
+def test_a_hold_by_rule_takes_the_reason_that_is_left(acme, poached):
+    touch_late(acme, poached, acme.enrollments.blog, timedelta(seconds=3))
+    decision = touch_late(acme, poached, acme.enrollments.coupons)
+    assert (decision.state, decision.reason) == ("ON_HOLD", "too_fast")
+
+
+@pytest.mark.parametrize("reason", ["review", "unowned_code"])
+def test_a_hold_by_people_stays_whatever_comes(acme, poached, reason):
+    call = {"advertiser": acme.advertiser, "conversion_ids": [poached.pk], "actor": SYSTEM, "now": NOON}
+    release_conversions(**call)
+    hold_conversions(**call, reason=reason)
+    decision = touch_late(acme, poached, acme.enrollments.coupons)
+    assert (decision.state, decision.reason) == ("ON_HOLD", reason)
 
 
 def test_hold_rules_are_never_edited_and_without_the_guard_they_are(acme):

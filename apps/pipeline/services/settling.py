@@ -175,7 +175,7 @@ def _journeys(conversions: Sequence[ConversionRow], decided: Collection[str]) ->
     return journeys
 
 
-def _write(settled: Sequence[Settled], decided: Collection[str], now: datetime) -> None:
+def _write(settled: Sequence[Settled], decided: Mapping[str, str], now: datetime) -> None:
     """Replace the results of pending conversions as a whole; a result that is already there stays as it is."""
     # A receipt never comes without its decision: most conversions have neither yet.
     present = receipt_hashes([row.conversion_id for row in settled if row.conversion_id in decided])
@@ -189,7 +189,8 @@ def _write(settled: Sequence[Settled], decided: Collection[str], now: datetime) 
     write_commissions([commission for row in changed for commission in row.commissions], share_ids)
     write_receipts([row.receipt for row in changed], settled_at=now)
     open_decisions([row.decision for row in settled if row.conversion_id not in decided])
-    hold_by_rule({row.conversion_id: row.decision.campaign_id for row in changed}, now=now)
+    held = {id_ for id_, state in decided.items() if state == DecisionState.ON_HOLD}
+    hold_by_rule({row.conversion_id: row.decision.campaign_id for row in changed}, held=held, now=now)
 
 
 def _note_failures(errors: Mapping[str, str], now: datetime) -> None:

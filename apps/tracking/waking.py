@@ -49,6 +49,15 @@ WHERE k.person_id = ANY(%s::uuid[]) AND k.kind = 'VISITOR'
 NAMING = """
 SELECT id FROM tracking_conversion WHERE advertiser_id = %s AND click_ids <> '{}' AND click_ids && %s::uuid[]
 """
+PERSONS_OF = """
+SELECT DISTINCT person_id FROM tracking_identitykey
+WHERE advertiser_id = %s AND kind = 'VISITOR' AND value = ANY(%s::uuid[]) AND person_id IS NOT NULL
+"""
+CLICKS_OF_VISITORS = """
+SELECT t.id FROM unnest(%s::uuid[]) AS w(visitor)
+JOIN tracking_touchpoint t ON t.advertiser_id = %s AND t.visitor = w.visitor AND t.id >= %s
+WHERE EXISTS (SELECT 1 FROM tracking_conversion WHERE advertiser_id = %s AND click_ids <> '{}')
+"""
 CLICKS_LAST = timedelta(days=366)
 NOTE_CLICKS = """
 INSERT INTO tracking_awaitedclick (conversion_id, advertiser_id, click_id)
@@ -85,8 +94,18 @@ def wake_conversions_of_persons(
 
 
 def mark_visitors(*, advertiser_id: int, visitors: Collection[UUID], since: datetime, now: datetime) -> int:
-    """Mark the conversions of visitors that are there, from a moment on; return how many."""
-    return run_sql(OF_VISITORS, [now, advertiser_id, array_of(visitors), since])
+    """Mark the conversions of visitors that are there, from a moment on; return how many.
+
+    These are their own, those that name a click of theirs, and those of whoever is the same person on another device.
+    """
+    whose = array_of(visitors)
+    woken = run_sql(OF_VISITORS, [now, advertiser_id, whose, since])
+    clicks = read_rows(CLICKS_OF_VISITORS, [whose, advertiser_id, uuid7_floor(now - CLICKS_LAST), advertiser_id])
+    if clicks:
+        found = {row[0] for row in read_rows(NAMING, [advertiser_id, array_of(row[0] for row in clicks)])}
+        woken += run_sql(OF_CONVERSIONS, [now, array_of(sorted(found))]) if found else 0
+    persons = [row[0] for row in read_rows(PERSONS_OF, [advertiser_id, whose])]
+    return woken + (mark_persons(advertiser_id=advertiser_id, persons=persons, keys=(), now=now) if persons else 0)
 
 
 def mark_persons(*, advertiser_id: int, persons: Collection[UUID], keys: Collection[int], now: datetime) -> int:

@@ -12,8 +12,10 @@ from apps.pipeline.services import settling
 from apps.pipeline.services.opening import WindowTooLong, revise_policy
 from apps.pipeline.services.receiving import receive_conversion
 from apps.pipeline.services.settling import PARKED_AFTER, settle_waiting
+from apps.tracking.identifying import identify_visitor
 from apps.tracking.models import AwaitedClick, Conversion, Touchpoint, Unsettled
 from apps.tracking.rules.conversions import ConversionFact
+from apps.tracking.rules.persons import Identity
 from apps.tracking.sweeping import wake_awaited
 from apps.tracking.waking import wake_conversions_of_visitors
 from tests.cast import NOON, join, make_campaign, make_cast, make_conversion, make_plan, make_touch
@@ -80,6 +82,25 @@ def test_a_touch_of_its_visitor_that_comes_late_is_heard(acme):
     assert wake_conversions_of_visitors(**call, since=touch.occurred_at) == 1
     settle_waiting(now=NOON)
     assert Commission.objects.get().partner == acme.partners.blog
+
+
+def test_a_late_touch_of_another_device_is_heard_by_the_customer_s_orders(acme):
+    """Whichever way an order is tied to the visitor: by its customer, or by a click it names."""
+    phone, laptop, other = uuid4(), uuid4(), uuid4()
+    for place, visitor in enumerate((laptop, phone)):
+        fact = ConversionFact("SALE", f"A-{place}", 100_00, "EUR", occurred_at=NOON, identity=Identity("C-1"))
+        receive_conversion(campaign=acme.campaign, fact=fact, now=NOON)
+        identify_visitor(advertiser=acme.advertiser, visitor=visitor, identity=Identity("C-1"), now=NOON)
+    named = make_touch(acme.enrollments.comparison, visitor=other)
+    make_conversion(acme.campaign, click_ids=[named.pk], order_ref="A-2")
+    settle_waiting(now=NOON)
+    for visitor in (phone, other):
+        touch = make_touch(acme.enrollments.blog, NOON - timedelta(hours=1), visitor)
+        since = {"visitors": [visitor], "since": touch.occurred_at}
+        wake_conversions_of_visitors(advertiser=acme.advertiser, **since, now=NOON)
+    settle_waiting(now=NOON)
+    earned = Commission.objects.filter(partner=acme.partners.blog).order_by("conversion__order_ref")
+    assert list(earned.values_list("conversion__order_ref", flat=True)) == ["A-0", "A-1", "A-2"]
 
 
 def test_what_was_parked_for_want_of_a_policy_is_tried_when_there_is_one(acme):

@@ -84,24 +84,30 @@ def receive_conversion(
     if fact.is_update:
         update = record_update(campaign=campaign, fact=fact, now=now)
         if update is not None:
-            if update.created:
-                transaction.on_commit(settle_bell.ring)
-            return Received(update.conversion_id, update.created, _status(update.conversion_id), update)
+            return _amended(update)
     try:
         recorded = record_conversion(
             campaign=campaign, fact=fact, now=now, source=source, client=client, payload=payload
         )
     except OrderRefConflict:
+        # Of two updates at once that are the first word on an order, one finds here what the other has written.
+        update = record_update(campaign=campaign, fact=fact, now=now) if fact.is_update else None
+        if update is not None:
+            return _amended(update)
         told = tell_claimed_order(campaign=campaign, fact=fact, now=now)
         if told is None:
             raise
         if told.created:
             transaction.on_commit(settle_bell.ring)
         return Received(told.id, told.created, _status(told.id))
-    if recorded.created:
+    update = None
+    if fact.sequence is not None:
+        # Its number is kept from the first word on, so that what comes later with a lower one does not hold.
+        update = record_update(campaign=campaign, fact=fact, now=now)
+    created = recorded.created or (update is not None and update.created)
+    if created:
         transaction.on_commit(settle_bell.ring)
-        return Received(recorded.id, created=True, status=DecisionState.PENDING)
-    return Received(recorded.id, created=False, status=_status(recorded.id))
+    return Received(recorded.id, created, _status(recorded.id), update)
 
 
 @transaction.atomic
@@ -138,6 +144,12 @@ def receive_refund(
                 details={"refund_ref": refund.refund_ref, "reason": refund.reason, "goal": goal},
             )
     return ReceivedRefund(refund.refund_ref, recorded.conversion_id, recorded.created)
+
+
+def _amended(update: RecordedUpdate) -> Received:
+    if update.created:
+        transaction.on_commit(settle_bell.ring)
+    return Received(update.conversion_id, update.created, _status(update.conversion_id), update)
 
 
 def _status(conversion_id: UUID) -> str:

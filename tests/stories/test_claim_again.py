@@ -25,7 +25,7 @@ from apps.pipeline.services.receiving import receive_conversion, receive_refund
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.changing import SequenceConflict, record_update
 from apps.tracking.identifying import identify_visitor
-from apps.tracking.models import Amendment, Conversion, Repeat
+from apps.tracking.models import Amendment, Conversion, Repeat, StatedTouch
 from apps.tracking.rules.conversions import ConversionFact
 from apps.tracking.rules.persons import Identity
 from apps.tracking.services import OrderRefConflict
@@ -275,6 +275,21 @@ def test_its_clicks_and_its_customer_count_too(acme):
     assert tell(acme, 300_00, click_ids=(click.pk,), identity=ADA) == sale
     with pytest.raises(OrderRefConflict):
         tell(acme, 300_00, click_ids=(click.pk,), identity=Identity(customer_id="4712"))
+
+
+def test_one_click_counts_for_each_order_that_a_claim_told(acme):
+    make_policy(acme.campaign, START + timedelta(days=1), model="LINEAR")
+    click = make_touch(acme.enrollments.coupons, SOLD - HOUR, uuid4())
+    sales = [accept(acme, claim_of(acme, order_ref=order_ref, amount_minor=100_00)) for order_ref in ("A-1", "A-2")]
+
+    for order_ref in ("A-1", "A-2", "A-2"):
+        fact = ConversionFact("SALE", order_ref, 100_00, "EUR", click_ids=(click.pk,))
+        receive_conversion(campaign=acme.campaign, fact=fact, now=NOON)
+    settle_waiting(now=NOON)
+
+    assert [earned(sale) for sale in sales] == [{"blog": 400, "coupons": 400}] * 2
+    assert StatedTouch.objects.filter(touch_id=click.pk).count() == 2
+    assert check_books() == []
 
 
 def test_an_order_of_the_shop_s_own_or_a_second_time_takes_no_other_first_word(acme):

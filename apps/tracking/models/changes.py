@@ -202,13 +202,16 @@ class StatedTouch(models.Model):
 
     advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="+")
     conversion = models.ForeignKey(Conversion, on_delete=models.PROTECT, related_name="stated_touches")
-    touch_id = models.UUIDField(unique=True)
+    touch_id = models.UUIDField()
     visitor = models.UUIDField()
     recorded_at = models.DateTimeField(_("recorded"))
 
     class Meta:
         verbose_name = _("stated touch")
         verbose_name_plural = _("stated touches")
+        constraints = [
+            models.UniqueConstraint(fields=["conversion", "touch_id"], name="a_touch_is_stated_once_of_a_conversion")
+        ]
         triggers = [
             APPEND_ONLY,
             pgtrigger.Trigger(

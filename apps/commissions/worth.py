@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
 from apps.commissions.rules import Item, Order, basket
 from apps.commissions.rules.remaining import RefundFact, net_after
 from apps.tracking.facts import (
@@ -18,6 +20,7 @@ from apps.tracking.facts import (
     lines_of,
     refunds_of,
 )
+from apps.tracking.models import Amendment, Conversion, Refund, Repeat
 from apps.tracking.rules.basket import LARGEST_QUANTITY
 
 
@@ -54,6 +57,16 @@ def worths_of(ids: Sequence[UUID | str]) -> dict[str, Worth]:
         own = [refund for refund in refunds.get(row.id, []) if refund.currency in ("", row.currency)]
         found[row.id] = Worth(row.amount_minor, told.amount_minor, left_of(told, sold, own))
     return found
+
+
+def changed(conversions: QuerySet[Conversion]) -> QuerySet[Conversion]:
+    """Return those of the conversions that were told anew or refunded since, or repeat an order that was."""
+    own = {name: OuterRef(name) for name in ("advertiser", "goal", "order_ref")}
+    return conversions.filter(
+        Q(pk__in=Amendment.objects.values("conversion"))
+        | Q(pk__in=Repeat.objects.values("conversion"))
+        | Q(Exists(Refund.objects.filter(**own)))
+    )
 
 
 def left_of(row: ConversionRow, lines: Sequence[LineRow], refunds: Sequence[RefundRow]) -> int:

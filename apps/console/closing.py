@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from apps.commissions.models import Decision, DecisionState
+from apps.commissions.selections import payable
 from apps.console.access import FINANCE, access_of, actor_of, may
 from apps.console.filters import read_day
 from apps.console.forms import PlainForm
@@ -115,11 +116,11 @@ def closing(request: HttpRequest) -> HttpResponse:
 
 
 def undecided_before(advertiser: Advertiser, day: date) -> int:
-    """Return how many conversions that lock before a day nobody has decided; tests are never paid and left out."""
+    """Return how many conversions that lock before a day nobody has decided, of those that somebody can be paid by."""
     awaited = Decision.objects.for_advertiser(advertiser).filter(
-        state__in=[DecisionState.PENDING, DecisionState.ON_HOLD], locks_on__lt=day, conversion__is_test=False
+        state__in=[DecisionState.PENDING, DecisionState.ON_HOLD], locks_on__lt=day
     )
-    return awaited.count()
+    return payable(awaited).count()
 
 
 def close(request: HttpRequest, advertiser: Advertiser, month: date, now: datetime) -> HttpResponse:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -11,7 +10,7 @@ from uuid import UUID, uuid4
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Exists, OuterRef, Q, QuerySet, Value
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils import timezone
@@ -26,17 +25,17 @@ from apps.console import display
 from apps.console.access import MANAGERS, access_of, actor_of, may
 from apps.console.amounts import amounts_of, unpaid
 from apps.console.base import ReadOnlyAdmin
+from apps.console.conversion_lists import FILTERS, TABS, ConversionChangeList, tab_counts
 from apps.console.conversion_story import story_of
 from apps.console.decision_jobs import VERBS
-from apps.console.filters import Filter, campaign_filter, moment_filters, partner_filter, read_day
 from apps.console.forms import PlainForm
 from apps.console.parts import with_changes
-from apps.console.selections import FILTERS
+from apps.console.selections import FILTERS as SELECTING
+from apps.console.selections import selection_of
 from apps.console.site import site
 from apps.console.words import SOURCES
 from apps.core.errors import Refusal
 from apps.core.periods import day_of
-from apps.identity.models import Advertiser
 from apps.insights.partner_selectors import pay_days_of
 from apps.pipeline.services.deciding import (
     approve_conversions,
@@ -51,52 +50,7 @@ from apps.tracking.models import Conversion
 from apps.tracking.persons import person_of
 
 MOST_AT_ONCE = 1_000  # rows ticked on a page; more is a filter's
-TABS = {
-    "": gettext_lazy("All"),
-    "open": gettext_lazy("To decide"),
-    "hold": gettext_lazy("On hold"),
-    "approved": gettext_lazy("Approved"),
-    "rejected": gettext_lazy("Rejected"),
-    "duplicates": gettext_lazy("Duplicates"),
-}
-MOST_COUNTED = 10_000
-NEVER_PAID = gettext_lazy("Tests and duplicates pay nobody.")
 MOST_PARTNERS = 3  # of a conversion in the list; its page has them all
-
-
-# Found by the campaign's scope, or rejected as such by somebody.
-DUPLICATES = Q(duplicate__isnull=False) | Q(decision__state=DecisionState.REJECTED, decision__reason=Reason.DUPLICATE)
-
-
-def by_state(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
-    """Apply a tab, or one of the lists that the dashboard links to."""
-    advertiser = access_of(request).advertiser
-    awaited = [DecisionState.PENDING, DecisionState.ON_HOLD]
-    wanted = {
-        "open": Q(decision__state=DecisionState.PENDING),
-        "hold": Q(decision__state=DecisionState.ON_HOLD),
-        "approved": Q(decision__state=DecisionState.APPROVED),
-        "rejected": Q(decision__state=DecisionState.REJECTED),
-        "duplicates": DUPLICATES,
-        "late": Q(decision__state__in=awaited, decision__decide_by__lte=day_of(timezone.now(), advertiser.zone)),
-        "parked": Q(unsettled__parked_at__isnull=False),
-        "unsettled": Q(unsettled__isnull=False),
-        "test": Q(is_test=True),
-        "awaiting": Q(decision__state__in=awaited, is_test=False),
-        "live": Q(is_test=False) & ~Q(decision__state=DecisionState.REJECTED),
-    }.get(value)
-    return rows.filter(wanted) if wanted else rows.none()
-
-
-def locking_before(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
-    day = read_day(value)
-    return rows.filter(decision__locks_on__lt=day) if day else rows.none()
-
-
-def by_partner(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
-    if not value.isdecimal() or len(value) > 18:
-        return rows.none()
-    return rows.filter(Exists(Share.objects.filter(conversion=OuterRef("pk"), partner=int(value))))
 
 
 class RejectForm(PlainForm):
@@ -120,13 +74,7 @@ class ConversionAdmin(ReadOnlyAdmin):
     search_help_text = gettext_lazy("Find an order number")
     ordering = ["-occurred_at", "-pk"]
     sortable_by = ["happened", "amount", "decide_by"]
-    filters = [
-        Filter("state", by_state),
-        Filter("locks_before", locking_before),
-        campaign_filter(),
-        Filter("partner", by_partner, gettext_lazy("Partner"), partner_filter().choices, "select"),
-        *moment_filters("occurred_at"),
-    ]
+    filters = FILTERS
     actions = ["approve", "reject", "hold", "release"]
     empty_title = gettext_lazy("No conversion yet")
     empty_text = gettext_lazy(
@@ -145,6 +93,9 @@ class ConversionAdmin(ReadOnlyAdmin):
         with suppress(ValueError):
             wanted |= Q(pk=UUID(term))
         return queryset.filter(wanted), False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ConversionChangeList]:
+        return ConversionChangeList
 
     def tabs(self, request: HttpRequest) -> list[dict]:
         counts = tab_counts(access_of(request).advertiser)
@@ -248,7 +199,10 @@ class ConversionAdmin(ReadOnlyAdmin):
     def many(self, request: HttpRequest, verb: str) -> HttpResponse:
         """Send all of a filter to the page that says how much it is before anything happens."""
         self.require(request, may(request, self.writers))
-        asked = {name: request.GET[name] for name in FILTERS if request.GET.get(name)}
+        if selection_of(request) is None:
+            messages.error(request, _("This list cannot be decided as a whole. Tick the rows, or choose another tab."))
+            return HttpResponseRedirect(request.get_full_path())
+        asked = {name: request.GET[name] for name in SELECTING if request.GET.get(name)}
         return HttpResponseRedirect(f"{reverse('admin:decide_many')}?{urlencode({'verb': verb, **asked})}")
 
     def decide_chosen(
@@ -384,26 +338,6 @@ class ConversionAdmin(ReadOnlyAdmin):
 
 def list_ids(queryset: QuerySet) -> list[UUID]:
     return list(queryset.values_list("pk", flat=True)[:MOST_AT_ONCE])
-
-
-def tab_counts(advertiser: Advertiser) -> dict[str, str]:
-    """Return how many conversions each tab holds; beyond ten thousand only that, so that no page counts a history."""
-    decisions = Decision.objects.for_advertiser(advertiser).order_by()
-    counted = {
-        "open": decisions.filter(state=DecisionState.PENDING),
-        "hold": decisions.filter(state=DecisionState.ON_HOLD),
-        "approved": decisions.filter(state=DecisionState.APPROVED),
-        "rejected": decisions.filter(state=DecisionState.REJECTED),
-        "duplicates": decisions.filter(
-            Q(conversion__duplicate__isnull=False) | Q(state=DecisionState.REJECTED, reason=Reason.DUPLICATE)
-        ),
-    }
-    parts = [
-        rows.annotate(tab=Value(name)).values_list("tab", flat=True)[: MOST_COUNTED + 1]
-        for name, rows in counted.items()
-    ]
-    found = Counter(parts[0].union(*parts[1:], all=True))
-    return {name: f"{MOST_COUNTED:,}+" if n > MOST_COUNTED else f"{n:,}" for name, n in found.items()}
 
 
 def decision_of(conversion: Conversion) -> Decision | None:

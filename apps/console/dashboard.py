@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.commissions.models import Decision, DecisionState
+from apps.commissions.selections import payable
 from apps.console import display
 from apps.console.access import access_of
 from apps.console.charts import trend_chart
@@ -70,7 +71,7 @@ def dashboard(site: ConsoleSite, request: HttpRequest) -> HttpResponse:
         messages.warning(request, _("There is no such range; these are the last 30 days."))
     current = figures(advertiser=advertiser, period=span.period)
     before = figures(advertiser=advertiser, period=span.before) if span.compares else None
-    days = trend_by_day(advertiser=advertiser, period=span.period)
+    days = trend_by_day(advertiser=advertiser, period=span.period, since=current.since)
     state = system_state(advertiser=advertiser, now=now)
     return site.render(
         request,
@@ -84,7 +85,7 @@ def dashboard(site: ConsoleSite, request: HttpRequest) -> HttpResponse:
         figures=current,
         rows_query=rows_query(span),
         partners=top_partners(advertiser=advertiser, period=span.period),
-        campaigns=top_campaigns(advertiser=advertiser, period=span.period),
+        campaigns=top_campaigns(advertiser=advertiser, period=span.period, since=current.since),
         tasks=tasks(advertiser, state, now),
         state=state,
         waiting=display.age(state.waiting_since, now) if state.waiting else "",
@@ -123,7 +124,7 @@ def cards(advertiser: Advertiser, span: Range, now: Figures, before: Figures | N
         number(
             _("Clicks"), "clicks", f"{reverse('admin:tracking_touchpoint_changelist')}?valid=yes&{rows_query(span)}"
         ),
-        number(_("Conversions"), "conversions", rows, _("without tests and rejected ones")),
+        number(_("Conversions"), "conversions", rows, _("without tests, duplicates and rejected ones")),
         ratio(_("Conversion rate"), "conversions", "clicks", rows, _("conversions per click")),
         number(_("Net revenue"), "revenue_minor", rows, _("after refunds; net of VAT and shipping"), given_back(now)),
         number(_("Commission"), "commission_minor", rows, _("approved and pending")),
@@ -173,7 +174,7 @@ def tasks(advertiser: Advertiser, state: SystemState, now: datetime) -> list[Tas
     awaited = Decision.objects.for_advertiser(advertiser).filter(
         state__in=[DecisionState.PENDING, DecisionState.ON_HOLD], decide_by__lte=today
     )
-    late = awaited.count()
+    late = payable(awaited).count()
     refused = RejectedEvent.objects.filter(advertiser=advertiser, at__gte=now - timedelta(days=7)).count()
     found = [
         (

@@ -70,9 +70,10 @@ def partner_view(partnership: Partnership, period: Period, now: datetime) -> Par
     )
     for enrollment in enrollments:
         enrollment.shown_links = links[enrollment.pk]
+    found = figures(advertiser=advertiser, partner=partner, period=period)
     return PartnerView(
-        figures=figures(advertiser=advertiser, partner=partner, period=period),
-        campaigns=[row for row in top_campaigns(advertiser=advertiser, partner=partner, period=period)],
+        figures=found,
+        campaigns=top_campaigns(advertiser=advertiser, partner=partner, period=period, since=found.since),
         light=light_of(partnership, now),
         ad_spaces=list(AdSpace.objects.filter(partner=partner).order_by("name")),
         enrollments=enrollments,

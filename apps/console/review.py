@@ -18,8 +18,9 @@ from apps.commissions.models import Decision, DecisionState, HoldReason, Reason
 from apps.commissions.selections import payable
 from apps.console.access import MANAGERS, access_of, actor_of, may
 from apps.console.amounts import amounts_of
+from apps.console.conversion_lists import TABS
 from apps.console.conversion_story import story_of
-from apps.console.conversions import TABS, state_badge
+from apps.console.conversions import state_badge
 from apps.console.site import site
 from apps.console.words import SOURCES
 from apps.core.errors import Refusal

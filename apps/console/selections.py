@@ -28,6 +28,7 @@ STATES: dict[str, tuple[str, ...]] = {
     "live": (*AWAITED, DecisionState.APPROVED.value),
     "test": (),
 }
+EARNING = ("late", "awaiting", "live")  # without what pays nobody, tests and duplicates
 
 
 def selection_of(request: HttpRequest) -> Selection | None:
@@ -52,7 +53,7 @@ def selection_of(request: HttpRequest) -> Selection | None:
     ids: tuple[str, ...] = ()
     with suppress(ValueError):
         ids = (str(UUID(told["q"])),)
-    is_test = {"test": True, "awaiting": False, "live": False}.get(told["state"])
+    is_test = {"test": True, **dict.fromkeys(EARNING, False)}.get(told["state"])
     return Selection(
         states=STATES[told["state"]],
         campaign_id=numbers.get("campaign"),
@@ -63,5 +64,6 @@ def selection_of(request: HttpRequest) -> Selection | None:
         locks_until=days["locks_before"] - timedelta(days=1) if "locks_before" in days else None,
         due_until=day_of(timezone.now(), zone) if told["state"] == "late" else None,
         is_test=is_test,
+        is_duplicate=False if told["state"] in EARNING else None,
         ids=ids,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet, Sum
 
+from apps.attribution.models import Share
 from apps.attribution.rules import code_key
 from apps.campaigns.models import Coupon
 from apps.commissions.models import Commission, CommissionKind, Decision, DecisionState, is_locked
@@ -18,6 +19,7 @@ from apps.core.ids import uuid7_floor
 from apps.core.money import Money
 from apps.core.periods import Period, day_of
 from apps.insights.partner_selectors import expected_on, living_settlements, pay_day
+from apps.insights.revenue import Difference, share_differences
 from apps.partners.models import AdSpace, Partner
 from apps.statements.models import StatementLine
 from apps.tracking.models import Touchpoint
@@ -44,6 +46,13 @@ def commissions_of_partner(
     return rows.order_by("-occurred_at", "-pk")
 
 
+def changes_of(rows: QuerySet[Commission] | Sequence[Commission], *, partner: Partner) -> list[Difference]:
+    """Return what the partner's parts of these orders differ by from the stored ones, where they were told anew or
+    refunded. One query, and five more where there are any."""
+    shares = rows.order_by().values("share") if isinstance(rows, QuerySet) else [row.share_id for row in rows]
+    return share_differences(Share.objects.filter(pk__in=shares), [partner.pk])
+
+
 @dataclass(frozen=True, slots=True)
 class StateTotal:
     """How many conversions stand at a decision in a currency, and what they come to for the partner."""
@@ -55,10 +64,10 @@ class StateTotal:
     revenue_minor: int
 
 
-def totals_by_state(rows: QuerySet[Commission]) -> list[StateTotal]:
-    """Return counts and sums by decision and currency, with what was corrected since. Two queries.
+def totals_by_state(rows: QuerySet[Commission], since: Iterable[Difference] = ()) -> list[StateTotal]:
+    """Return counts and sums by decision and currency, with what was corrected since. Two queries, three with changes.
 
-    What is not payable counts, but sums to nothing.
+    `since` are the `changes_of` the rows. What is not payable counts, but sums to nothing.
     """
     rows = rows.order_by()
     by = ("conversion__decision__state", "currency")
@@ -69,15 +78,29 @@ def totals_by_state(rows: QuerySet[Commission]) -> list[StateTotal]:
     )
     corrections = Commission.objects.filter(corrects__in=rows.values("pk"), payable=True).order_by()
     corrected = {row[:2]: row[2] for row in corrections.values_list(*by).annotate(total=Sum("amount_minor"))}
+    changes: dict[tuple[str | None, str], int] = defaultdict(int)
+    changed = {row.conversion_id: row for row in since}
+    paid = rows.filter(payable=True, conversion__in=changed).values_list("conversion", flat=True) if changed else ()
+    for row in {changed[str(id_)] for id_ in paid}:
+        changes[row.state, row.currency] += row.minor
     return [
-        StateTotal(state, currency, count, commission + corrected.get((state, currency), 0), revenue)
+        StateTotal(
+            state,
+            currency,
+            count,
+            commission + corrected.get((state, currency), 0),
+            revenue + changes[state, currency],
+        )
         for state, currency, count, commission, revenue in sums
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class PartnerConversion:
-    """A conversion as its partner sees it: own share, own revenue, own commission with its corrections."""
+    """A conversion as its partner sees it: own share, own commission with its corrections.
+
+    `revenue` is the own part of what is left of the order as told last, `first_revenue` of the order as told first.
+    """
 
     id: UUID
     order_ref: str
@@ -88,6 +111,7 @@ class PartnerConversion:
     status: str
     reason: str
     revenue: Money
+    first_revenue: Money
     commission: Money
     share: Fraction
     decide_by: date | None
@@ -109,9 +133,16 @@ class PartnerConversion:
 
 
 def conversion_rows(
-    rows: QuerySet[Commission] | Sequence[Commission], *, partner: Partner, now: datetime
+    rows: QuerySet[Commission] | Sequence[Commission],
+    *,
+    partner: Partner,
+    now: datetime,
+    since: Iterable[Difference] | None = None,
 ) -> list[PartnerConversion]:
-    """Return a page of commissions with all that is shown beside them. At most seven queries."""
+    """Return a page of commissions with all that is shown beside them. At most seven queries, beside `changes_of`.
+
+    `since` are the changes of these and perhaps of others, where they are at hand.
+    """
     if isinstance(rows, QuerySet):
         rows = rows.select_related("conversion__decision", "campaign", "share", "advertiser")
     rows = list(rows)
@@ -131,13 +162,27 @@ def conversion_rows(
     )
     for conversion_id, amount in corrections.values_list("conversion_id", "amount_minor"):
         corrected[conversion_id] += amount
-    return [_row(row, lines.get(row.conversion_id), corrected[row.conversion_id], spaces, codes, now) for row in rows]
+    changed = changes_of(rows, partner=partner) if since is None else since
+    changes = {UUID(row.conversion_id): row.minor for row in changed}
+    return [
+        _row(
+            row,
+            lines.get(row.conversion_id),
+            corrected[row.conversion_id],
+            changes.get(row.conversion_id, 0),
+            spaces,
+            codes,
+            now,
+        )
+        for row in rows
+    ]
 
 
 def _row(
     row: Commission,
     line: StatementLine | None,
     corrected_minor: int,
+    changed_minor: int,
     spaces: dict[int, str],
     codes: set[str],
     now: datetime,
@@ -147,6 +192,7 @@ def _row(
     status = public_status(row, line, today)
     share = row.share
     pays_on = _pays_on(row, decision, line, today)
+    sold_minor = share.revenue_minor if share else 0
     return PartnerConversion(
         id=row.conversion_id,
         order_ref=conversion.order_ref,
@@ -156,7 +202,8 @@ def _row(
         ad_space=spaces.get(share.ad_space_id or 0, "") if share else "",
         status=status,
         reason=row.payable_reason if not row.payable else decision.reason if status == "REJECTED" else "",
-        revenue=Money(share.revenue_minor if share else 0, row.currency),
+        revenue=Money(sold_minor + changed_minor, row.currency),
+        first_revenue=Money(sold_minor, row.currency),
         commission=Money(row.amount_minor + corrected_minor, row.currency),
         share=Fraction(int(share.numerator), int(share.denominator)) if share else Fraction(1),
         decide_by=decision.decide_by if status in {"PENDING", "ON_HOLD"} else None,

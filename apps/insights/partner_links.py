@@ -21,6 +21,7 @@ SOLD_THROUGH = """
 SELECT t.link_id, count(*)
 FROM attribution_share s
 JOIN tracking_conversion c ON c.id = s.conversion_id AND NOT c.is_test
+  AND NOT EXISTS (SELECT FROM tracking_duplicate x WHERE x.conversion_id = c.id)
 JOIN commissions_decision d ON d.conversion_id = c.id AND d.state <> 'REJECTED'
 JOIN tracking_touchpoint t ON t.id = s.touch_id
 WHERE s.partner_id = %s AND t.link_id = ANY(%s) AND c.occurred_at >= %s AND c.occurred_at < %s
@@ -51,7 +52,7 @@ def clicks_by_link(*, partner: Partner, link_ids: Sequence[int], period: Period)
 
 
 def conversions_by_link(*, partner: Partner, link_ids: Sequence[int], period: Period) -> dict[int, int]:
-    """Return how many conversions, rejected ones aside, the partner has a share of by a click on each link."""
+    """Return how many conversions, neither rejected nor duplicate, each link has brought the partner a share of."""
     with connection.cursor() as cursor:
         cursor.execute(SOLD_THROUGH, [partner.pk, list(link_ids), period.start, period.end])
         return dict(cursor.fetchall())

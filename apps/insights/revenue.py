@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import QuerySet
 
 from apps.attribution.models import Share
 from apps.commissions.models import DecisionState
-from apps.commissions.worth import Worth, worths_of
+from apps.commissions.worth import Worth, changed, worths_of
 from apps.core.money import apportion
-from apps.tracking.models import Amendment, Conversion, Refund, Repeat
+from apps.tracking.models import Conversion
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +46,6 @@ class Difference:
     @property
     def given_back_minor(self) -> int:
         return self.told_minor - self.left_minor
-
-
-def changed(conversions: QuerySet[Conversion]) -> QuerySet[Conversion]:
-    """Return those of the conversions that were told anew or refunded since, or repeat an order that was."""
-    own = {name: OuterRef(name) for name in ("advertiser", "goal", "order_ref")}
-    return conversions.filter(
-        Q(pk__in=Amendment.objects.values("conversion"))
-        | Q(pk__in=Repeat.objects.values("conversion"))
-        | Q(Exists(Refund.objects.filter(**own)))
-    )
 
 
 def differences(conversions: QuerySet[Conversion]) -> list[Difference]:

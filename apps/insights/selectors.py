@@ -1,10 +1,10 @@
 """The figures of dashboards: few queries, none per row.
 
-A touch counts as a click when it is a click of a kind and nothing refused it from its first moment. Conversions
-are those that happened in the period and are no tests; rejected ones are counted apart and bring no revenue and
-no commission. Revenue is net: orders as told last, less what refunds gave back; a partner's is its share of the same,
-as commission is net of corrections. Amounts are minor units of one currency: the advertiser's, else the one with most
-conversions.
+A touch counts as a click when it is a click of a kind and nothing refused it from its first moment. Conversions are
+those that happened in the period and are neither tests nor duplicates; rejected ones are counted apart and bring no
+revenue and no commission. Revenue is net: orders as told last, less what refunds gave back; a partner's is its share
+of the same, as commission is net of corrections. Amounts are minor units of one currency: the advertiser's, else the
+one with most conversions.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ AWAITED = (DecisionState.PENDING, DecisionState.ON_HOLD)
 class Figures:
     """What happened in a period. `pending*` are part of the numbers before them, `rejected` is not.
 
-    Revenue is what is left of orders as told last after what was given back, `given_back_minor`.
+    Revenue is what is left of orders as told last after what was given back, `given_back_minor`; `since` are the orders
+    it differs by from the stored one.
     """
 
     clicks: int
@@ -50,6 +51,7 @@ class Figures:
     currency: str
     other_currencies: tuple[str, ...] = ()
     given_back_minor: int = 0
+    since: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +103,12 @@ class Scope:
         return touches.filter(partner_id=self.partner.pk) if self.partner else touches
 
     def conversions(self) -> QuerySet[Conversion]:
-        conversions = Conversion.objects.filter(self._facts(""), is_test=False)
+        conversions = Conversion.objects.filter(self._facts(""), is_test=False, duplicate=None)
         return conversions.filter(shares__partner=self.partner) if self.partner else conversions
 
     def shares(self) -> QuerySet[Share]:
-        shares = Share.objects.filter(self._facts("conversion__"), conversion__is_test=False, partner__isnull=False)
+        shares = Share.objects.filter(self._facts("conversion__"), partner__isnull=False)
+        shares = shares.filter(conversion__is_test=False, conversion__duplicate=None)
         return shares.filter(partner=self.partner) if self.partner else shares
 
     def commissions(self) -> QuerySet[Commission]:
@@ -163,6 +166,7 @@ def figures(
         currency=currency,
         other_currencies=tuple(sorted({row["currency"] for row in sold} - {currency})),
         given_back_minor=sum(row.given_back_minor for row in since),
+        since=tuple(since),
     )
 
 
@@ -197,10 +201,12 @@ def trend_by_day(
     campaign: Campaign | None = None,
     period: Period,
     currency: str = "",
+    since: Iterable[Difference] | None = None,
 ) -> list[Day]:
     """Return every day of the period, as its own time zone sees days, with its figures. A constant number of queries.
 
-    Amounts are those of `currency`; left out, the advertiser's or the campaign's first.
+    Amounts are those of `currency`; left out, the advertiser's or the campaign's first. `since` is that of the figures
+    of the same, where they are at hand.
     """
     scope = Scope(advertiser, partner, campaign, period)
     currency = currency or _currency(scope, [])
@@ -218,16 +224,16 @@ def trend_by_day(
         rows = rows.exclude(decision__state=DecisionState.REJECTED)
     sold = _by_day(rows, moment, zone, n=Count("id"), revenue=revenue)
     paid = _by_day(_live_commissions(scope, currency), "occurred_at", zone, total=Sum("amount_minor"))
-    since: dict[date, int] = defaultdict(int)
-    for row in live(scope.differences(), currency):
-        since[row.occurred_at.astimezone(zone).date()] += row.minor
+    changes: dict[date, int] = defaultdict(int)
+    for row in live(scope.differences() if since is None else since, currency):
+        changes[row.occurred_at.astimezone(zone).date()] += row.minor
     days = (period.last_on - period.first_on).days + 1
     return [
         Day(
             on=on,
             clicks=clicks.get(on, {}).get("n", 0),
             conversions=sold.get(on, {}).get("n", 0),
-            revenue_minor=(sold.get(on, {}).get("revenue") or 0) + since[on],
+            revenue_minor=(sold.get(on, {}).get("revenue") or 0) + changes[on],
             commission_minor=paid.get(on, {}).get("total", 0),
         )
         for on in (period.first_on + timedelta(days=step) for step in range(days))
@@ -270,8 +276,12 @@ def figures_by_campaign(
     period: Period,
     campaigns: Iterable[int] | None = None,
     currency: str = "",
+    since: Iterable[Difference] | None = None,
 ) -> dict[int, Ranked]:
-    """Return the figures of every campaign that has any, or of those named. A constant number of queries."""
+    """Return the figures of every campaign that has any, or of those named. A constant number of queries.
+
+    `since` is that of the figures of the same, where they are at hand.
+    """
     scope = Scope(advertiser, partner, None, period)
     currency = currency or _currency(scope, [])
     clicks, paid = scope.touches().filter(campaign_id__isnull=False), _live_commissions(scope, currency)
@@ -285,7 +295,8 @@ def figures_by_campaign(
         wanted = list(campaigns)
         clicks, paid = clicks.filter(campaign_id__in=wanted), paid.filter(campaign_id__in=wanted)
         sold = sold.filter(**{f"{of}__in": wanted})
-    since = share_differences(sold, [partner.pk]) if partner else differences(sold)
+    if since is None:
+        since = share_differences(sold, [partner.pk]) if partner else differences(sold)
     return _ranked(
         names=lambda ids: dict(Campaign.objects.filter(pk__in=ids).values_list("pk", "name")),
         clicks=_by(clicks, "campaign_id", n=Count("id")),
@@ -332,10 +343,15 @@ def top_partners(
 
 
 def top_campaigns(
-    *, advertiser: Advertiser | None = None, partner: Partner | None = None, period: Period, limit: int = 8
+    *,
+    advertiser: Advertiser | None = None,
+    partner: Partner | None = None,
+    period: Period,
+    limit: int = 8,
+    since: Iterable[Difference] | None = None,
 ) -> list[Ranked]:
     """Return the campaigns with most revenue. A constant number of queries."""
-    return _best(figures_by_campaign(advertiser=advertiser, partner=partner, period=period), limit)
+    return _best(figures_by_campaign(advertiser=advertiser, partner=partner, period=period, since=since), limit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,12 @@ from apps.core.money import Money
 from apps.insights.partner_conversions import (
     PartnerConversion,
     StateTotal,
+    changes_of,
     commissions_of_partner,
     conversion_rows,
     totals_by_state,
 )
+from apps.insights.revenue import Difference
 from apps.portal.access import partner_page, render
 from apps.portal.ranges import range_of
 from apps.portal.stories import corrections_of, receipt_of, steps_of
@@ -47,7 +49,8 @@ def conversions(request: HttpRequest) -> HttpResponse:
         campaign_id=int(filters["campaign"][:15]) if filters["campaign"] else None,
         text=filters["q"],
     )
-    totals = totals_by_state(rows)
+    since = changes_of(rows, partner=partner)
+    totals = totals_by_state(rows, since)
     if filters["status"]:
         rows = rows.filter(conversion__decision__state=filters["status"])
     count = sum(row.count for row in totals if filters["status"] in ("", row.state))
@@ -62,7 +65,7 @@ def conversions(request: HttpRequest) -> HttpResponse:
             Campaign.objects.filter(enrollments__partner=partner).distinct().order_by("name").values("id", "name")
         ),
         totals=_sum(totals, filters["status"]),
-        conversions=_page(rows, count, request, now),
+        conversions=_page(rows, count, request, now, since),
         claim_url=reverse("portal:claims"),
     )
 
@@ -77,11 +80,11 @@ class KnownCount(Paginator):
         return self.known
 
 
-def _page(rows: Any, count: int, request: HttpRequest, now: Any) -> Page:
+def _page(rows: Any, count: int, request: HttpRequest, now: Any, since: list[Difference]) -> Page:
     paginator = KnownCount(rows, PER_PAGE)
     paginator.known = count
     page = paginator.get_page(request.GET.get("page"))
-    page.object_list = conversion_rows(page.object_list, partner=request.partner, now=now)
+    page.object_list = conversion_rows(page.object_list, partner=request.partner, now=now, since=since)
     return page
 
 

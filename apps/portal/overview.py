@@ -33,8 +33,10 @@ def overview(request: HttpRequest) -> HttpResponse:
     now, partner = timezone.now(), request.partner
     chosen = range_of(request.GET, now)
     current, before = (figures(partner=partner, period=period) for period in (chosen.period, chosen.before))
-    days = trend_by_day(partner=partner, period=chosen.period, currency=current.currency)
-    past = trend_by_day(partner=partner, period=chosen.before, currency=current.currency)
+    days = trend_by_day(partner=partner, period=chosen.period, currency=current.currency, since=current.since)
+    # Changes of another currency than the one shown are not in `before`; they are looked up where it differs.
+    known = before.since if before.currency == current.currency else None
+    past = trend_by_day(partner=partner, period=chosen.before, currency=current.currency, since=known)
     latest = commissions_of_partner(partner=partner)[:LATEST]
     return render(
         request,

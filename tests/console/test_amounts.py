@@ -10,6 +10,7 @@ from django.urls import reverse
 from apps.claims.rules import ClaimFact
 from apps.claims.services import report_claim
 from apps.commissions.models import Decision
+from apps.console.conversions import ConversionAdmin
 from apps.core.actors import SYSTEM
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.changing import record_refund
@@ -168,3 +169,32 @@ def test_a_claim_tells_the_whole_story_and_the_amount_before_and_after(acme):
     assert "150.00 EUR → 180.00 EUR" in page and "After accepting" in page
     assert "Refund: 30.00 EUR" in page and "The shop told the order anew (1): 150.00 EUR" in page
     assert '<span class="tb-num">120.00 EUR</span>' in page
+
+
+def test_the_list_sorts_by_what_is_left(acme):
+    small = sell(acme, 150_00, SOLD_AT + timedelta(days=1), "SMALL")
+    refund(acme.paid, amount_minor=880_00, currency="EUR")
+    tell_anew(small, 160_00)
+    column = ConversionAdmin.list_display.index("amount") + 1  # the box to tick is the first
+    for sign, wanted in (("", ["OPEN-1", "PAID-1", "SMALL"]), ("-", ["SMALL", "PAID-1", "OPEN-1"])):
+        page = acme.owner.get(reverse("admin:tracking_conversion_changelist"), {"o": f"{sign}{column}"})
+        assert [row.order_ref for row in page.context["cl"].result_list] == wanted
+
+
+def test_sorting_by_amount_asks_a_constant_number_of_questions(acme):
+    address = reverse("admin:tracking_conversion_changelist") + "?o=4"
+    found = []
+    for number in range(2):
+        refund(sell(acme, 150_00, SOLD_AT + timedelta(days=1 + number), f"S-{number}"), amount_minor=1, currency="EUR")
+        acme.owner.get(address)
+        with CaptureQueriesContext(connection) as asked:
+            acme.owner.get(address)
+        found.append(len(asked))
+    assert found[0] == found[1]
+
+
+def test_a_decision_on_many_says_what_is_left_of_them(acme):
+    refund(acme.open, amount_minor=25_00, currency="EUR")
+    shown = acme.owner.get(f"{reverse('admin:decide_many')}?verb=hold&state=open").context["weight"]
+    assert [(one.minor, one.currency) for one in shown.amounts] == [(75_00, "EUR")]
+    assert [one.minor for one in shown.commissions] == [6_00]

@@ -14,7 +14,7 @@ from apps.insights.selectors import figures, figures_by_partner, top_campaigns, 
 from apps.pipeline.services.deciding import approve_conversions
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.changing import record_refund
-from apps.tracking.models import Amendment
+from apps.tracking.models import Amendment, Duplicate
 from apps.tracking.rules.refunds import ReturnedLine, ToldRefund
 from tests.cast import NOON, make_cast, make_conversion, make_policy, make_touch
 
@@ -136,3 +136,29 @@ def test_neither_more_orders_nor_more_changes_ask_more(acme, django_assert_num_q
             figures_by_partner(advertiser=acme.advertiser, period=acme.march)
         with django_assert_num_queries(5):
             top_campaigns(advertiser=acme.advertiser, period=acme.march)
+
+
+def test_a_duplicate_is_no_sale_and_no_revenue(acme):
+    sell(acme, "A-1")
+    second = sell(acme, "A-2", 70_00)
+    refund(second, "R-1", amount_minor=1_00, currency="EUR")
+    all_agree(acme, 169_01, 1_00)
+    Duplicate.objects.create(
+        advertiser=acme.advertiser,
+        conversion=second,
+        original=second.campaign.conversions.get(order_ref="A-1"),
+        scope="CLICK",
+        recorded_at=NOON,
+    )
+    all_agree(acme, 100_01)
+    assert figures(advertiser=acme.advertiser, period=acme.march).conversions == 1
+
+
+def test_days_and_campaigns_take_the_changes_that_the_figures_have_found(acme, django_assert_num_queries):
+    refund(sell(acme, "A-1"), "R-1", amount_minor=10_00, currency="EUR")
+    whose = {"advertiser": acme.advertiser, "period": acme.march}
+    since = figures(**whose).since
+    assert trend_by_day(**whose, since=since) == trend_by_day(**whose)
+    assert top_campaigns(**whose, since=since) == top_campaigns(**whose)
+    with django_assert_num_queries(3):
+        trend_by_day(**whose, since=since)

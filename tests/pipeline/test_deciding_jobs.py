@@ -332,7 +332,7 @@ def test_a_selection_survives_its_json_and_weighs_what_it_holds(acme):
     selection = Selection(
         states=("PENDING",), campaign_id=acme.campaign.pk, partner_id=acme.partners.blog.pk, goal="SALE", order="A-",
         since=NOON - timedelta(days=1), until=NOON + timedelta(days=1), locks_until=NOON.date() + timedelta(days=99),
-        locks_after=NOON.date(), due_until=NOON.date() + timedelta(days=99), is_test=False,
+        locks_after=NOON.date(), due_until=NOON.date() + timedelta(days=99), is_test=False, is_duplicate=False,
         ids=tuple(str(sale.pk) for sale in sales[:2]),
     )  # fmt: skip
     assert Selection.of(selection.content()) == selection
@@ -342,6 +342,7 @@ def test_a_selection_survives_its_json_and_weighs_what_it_holds(acme):
     assert [(row.partner, row.count, row.commission.minor) for row in weight.partners] == [("Blog", 2, 16_00)]
     for narrower in (
         {"goal": "LEAD"}, {"order": "B-"}, {"order_ref": "A"}, {"is_test": True}, {"job_id": 1}, {"campaign_id": 0},
+        {"is_duplicate": True},
         {"partner_id": acme.partners.coupons.pk}, {"until": NOON}, {"since": NOON + timedelta(days=1)},
         {"due_until": NOON.date()}, {"locks_until": NOON.date()}, {"states": ("ON_HOLD",)},
     ):  # fmt: skip

@@ -9,6 +9,7 @@ from apps.core.money import Money
 from apps.identity.models import Advertiser
 from apps.pipeline.services.receiving import receive_refund
 from apps.pipeline.services.settling import settle_waiting
+from apps.portal.templatetags.portal import money
 from tests.cast import make_conversion, make_touch
 from tests.portal.stage import NOW, sell
 
@@ -155,3 +156,34 @@ def test_a_test_order_pays_nothing_and_expects_nothing(stage, blog):
     assert (row.is_unpaid, row.pays_on, row.nothing.minor) == (True, None, 0)
     assert "expected on" not in page.text and page.text.count("<s ") == 1
     assert "0.00" in blog.get(reverse("portal:conversions")).text
+
+
+def test_the_part_of_the_sale_is_that_of_what_is_left_of_it(stage, blog):
+    refund = {"order_ref": "MAR-1", "refund_ref": "R-1", "amount": "25.00", "reason": "cancelled"}
+    before = {row.order_ref: row for row in blog.get(LIST).context["conversions"]}["MAR-1"]
+    total = blog.get(LIST).context["totals"]["revenue"]
+    receive_refund(advertiser=stage.advertiser, fields=refund, now=NOW)
+    settle_waiting(now=NOW)
+
+    answer = blog.get(LIST)
+    row = {row.order_ref: row for row in answer.context["conversions"]}["MAR-1"]
+    gone = before.revenue.minor - row.revenue.minor
+    assert (row.first_revenue, row.share) == (before.revenue, before.share)
+    assert gone == round(25_00 * row.share)
+    assert answer.context["totals"]["revenue"].minor == total.minor - gone
+    assert f"<s>{money(before.revenue)}</s>" in answer.text
+    overview = blog.get(reverse("portal:overview")).context["conversions"]
+    assert {one.order_ref: one.revenue for one in overview}["MAR-1"] == row.revenue
+
+
+def test_what_came_back_of_an_order_that_pays_nothing_is_in_no_sum(stage, blog):
+    total = blog.get(LIST).context["totals"]
+    sell(stage, "TWICE", 100_00, NOW - timedelta(hours=1), "blog", is_test=True)
+    settle_waiting(now=NOW)
+    assert blog.get(LIST).context["totals"] == total
+    refund = {"order_ref": "TWICE", "refund_ref": "R-1", "amount": "25.00"}
+    receive_refund(advertiser=stage.advertiser, fields=refund, now=NOW)
+    settle_waiting(now=NOW)
+    answer = blog.get(LIST)
+    assert answer.context["totals"] == total
+    assert answer.context["conversions"][0].revenue == eur("75.00")

@@ -42,9 +42,9 @@ def grow(cast, rows: int) -> None:
 @pytest.mark.parametrize(
     ("name", "queries"),
     [
-        ("overview", 37),
+        ("overview", 36),
         ("links", 13),
-        ("conversions", 12),
+        ("conversions", 13),
         ("payouts", 22),
         ("campaigns", 11),
         ("account", 8),

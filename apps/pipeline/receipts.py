@@ -12,7 +12,7 @@ from apps.core.money import Money
 from apps.journeys.selectors import Candidate, candidates_by_id
 from apps.partners.models import Partner
 from apps.pipeline.rules import canonical_bytes, render
-from apps.pipeline.services.correcting import stored_order, stored_plans
+from apps.pipeline.stored import stored_order, stored_plans
 from apps.tracking.facts import conversions_by_id
 
 

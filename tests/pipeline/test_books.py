@@ -54,6 +54,16 @@ HANDS = {
         "UPDATE commissions_receipt SET body = jsonb_set(body, '{winners,0,2}', '1'), total_minor = total_minor",
     ),
     "a conversion changed": ("I6", "UPDATE tracking_conversion SET amount_minor = amount_minor + 100"),
+    "a policy changed": ("I6", 'UPDATE attribution_policyversion SET settings = \'{"model": "FIRST_CLICK"}\''),
+    "a click moved": (
+        "I6",
+        "UPDATE tracking_touchpoint SET occurred_at = occurred_at - interval '3 days' WHERE channel = 'coupons'",
+    ),
+    "a click given to somebody else": (
+        "I6",
+        "UPDATE tracking_touchpoint t SET partner_id = o.partner_id, ad_space_id = o.ad_space_id "
+        "FROM tracking_touchpoint o WHERE o.channel <> t.channel",
+    ),
     "a plan changed": ("I6", 'UPDATE commissions_commissionrule SET pay = \'{"percent": "9"}\''),
     "a line taken off a statement": ("I9", "DELETE FROM statements_statementline"),
     "a line changed": ("I9", "UPDATE statements_statementline SET amount_minor = amount_minor + 1"),

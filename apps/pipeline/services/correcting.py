@@ -7,28 +7,25 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
-from apps.attribution.rules import Attribution, Sale, attribute
-from apps.commissions.models import Commission, CommissionKind, Decision, DecisionState, PlanVersion, Receipt
-from apps.commissions.rules import Order, Plan, rate
-from apps.core.errors import Conflict, Refusal
+from apps.attribution.rules import Attribution
+from apps.commissions.models import Commission, CommissionKind, Decision, DecisionState, Receipt
+from apps.commissions.rules import Plan, rate
+from apps.core.errors import Refusal
 from apps.core.periods import day_of
 from apps.core.reading import DATABASE_AWAY
-from apps.journeys.selectors import candidates_by_id
 from apps.ledger.services import commission_entry, post_entries
 from apps.pipeline.orders import order_of
-from apps.pipeline.parsing import parsed_plan, parsed_policy
 from apps.pipeline.rules.reductions import LINES, RefundFact, amounts_after
 from apps.pipeline.selectors import CampaignSettings, load_settings
+from apps.pipeline.stored import attributed_again, place_of, stored_order, stored_plans
 from apps.tracking.facts import (
     AmendmentRow,
     ConversionRow,
     RefundRow,
     amended,
-    amendment_at,
     amendments_of,
     lines_of,
     refunds_of,
@@ -37,15 +34,6 @@ from apps.tracking.rules.basket import LARGEST_QUANTITY
 
 AMENDED = "amended"
 logger = logging.getLogger(__name__)
-# Reasons that the rules find themselves; any other was found by the caller, from facts of that day.
-OF_THE_RULES = frozenset(
-    "after_conversion outside_window after_freeze soft_click unpaid_channel adjustment goal too_many repeat".split()
-)
-
-
-class JourneyGone(Conflict):
-    code = "journey_gone"
-    message = "Touches of the journey are no longer kept, so that its lines cannot be rated again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +76,7 @@ def correct_conversions(rows: Sequence[ConversionRow], now: datetime) -> dict[st
         receipt = receipts.get(row.id)
         if receipt is None or decisions[row.id].state == DecisionState.REJECTED:
             continue
-        newest = amendments.get(row.id)
-        is_newer = newest is not None and newest.place > place_of(receipt)
-        change = Change(row, refunds.get(row.id, ()), newest if is_newer else None)
+        change = change_of(row, receipt, refunds.get(row.id, ()), amendments.get(row.id))
         try:
             _correct(change, receipt, decisions[row.id], settings[row.campaign_id], now)
         except Refusal as refusal:
@@ -101,6 +87,14 @@ def correct_conversions(rows: Sequence[ConversionRow], now: datetime) -> dict[st
             logger.exception("conversion %s cannot be corrected", row.id)
             errors[row.id] = f"{type(error).__name__}: {error}"
     return errors
+
+
+def change_of(
+    row: ConversionRow, receipt: Receipt, refunds: Sequence[RefundRow], newest: AmendmentRow | None
+) -> Change:
+    """Return what changes a conversion after its receipt, which may have been made by the newest amendment already."""
+    is_newer = newest is not None and newest.place > place_of(receipt)
+    return Change(row, refunds, newest if is_newer else None)
 
 
 @transaction.atomic
@@ -174,47 +168,9 @@ def target_amounts(change: Change, receipt: Receipt, settings: CampaignSettings)
     return {winner[0]: cents for winner, cents in zip(winners, left, strict=True)}
 
 
-def place_of(receipt: Receipt) -> tuple[int, int]:
-    """Return the place of the amendment a receipt was made by: the shop's number and the house's turn behind it."""
-    return receipt.body.get("amendment", 0), receipt.body.get("turn", 0)
-
-
 def ranks_of(count: int) -> list[int]:
     """Return ranks where the journey is not asked: the last winner counts as nearest to the conversion."""
     return list(range(count - 1, -1, -1))
-
-
-def stored_order(row: ConversionRow, receipt: Receipt, zone: ZoneInfo) -> Order:
-    """Return the order as the receipt knows it: as it was told, or as the amendment of that day told it."""
-    lines: Sequence = lines_of([row.id]).get(row.id, ())
-    if "amendment" in receipt.body:
-        row, lines = amended(row, lines, amendment_at(row.id, *place_of(receipt)).content)
-    return order_of(row, lines, zone)
-
-
-def stored_plans(receipt: Receipt) -> dict[str, Plan]:
-    """Return the plan versions the receipt names, by their key."""
-    versions = PlanVersion.objects.prefetch_related("rules").in_bulk(set(receipt.body["plans"].values()))
-    return {key: parsed_plan(versions[pk], key) for key, pk in receipt.body["plans"].items()}
-
-
-def attributed_again(row: ConversionRow, receipt: Receipt, settings: CampaignSettings) -> Attribution:
-    """Return the attribution the receipt tells of: the same touches under the same version of the policy."""
-    told = {touch[0]: touch[1] if len(touch) > 1 else None for touch in receipt.body["touches"]}
-    kept = candidates_by_id(receipt.advertiser_id, list(told))
-    if len(kept) < len(told):
-        raise JourneyGone
-    touches = []
-    for id_, reason in told.items():
-        refusal = None if reason in OF_THE_RULES else reason
-        touches.append(settings.touch_of(kept[id_])._replace(refusal=refusal))
-    grants = settings.grants_for(row.coupons, row.occurred_at)
-    sale = Sale(row.occurred_at, tuple(row.coupons))
-    attribution = attribute(sale, touches, parsed_policy(receipt.policy_version), grants)
-    again = [(winner.partner, winner.numerator) for winner in attribution.winners]
-    if again != [(winner[0], winner[1]) for winner in receipt.body["winners"]]:
-        raise JourneyGone("The journey gives other shares today than the receipt says.")
-    return attribution
 
 
 def refund_fact(row: RefundRow) -> RefundFact:

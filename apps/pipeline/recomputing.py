@@ -1,0 +1,168 @@
+"""Work results out again from the facts, as a proof: what is stored must be what the rules say.
+
+Only what the facts and the versions decide is compared. Groups and categories of ad spaces and the owners of codes are
+kept as they are today, not by version: where a policy, a plan or the order asks for them, shares are not asked again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from uuid import UUID
+
+from django.db.models import Max
+
+from apps.attribution.rules import Policy
+from apps.attribution.rules.policy import Condition
+from apps.commissions.models import Commission, Decision, DecisionState, Receipt
+from apps.commissions.rules import Plan, rate
+from apps.core.errors import Refusal
+from apps.journeys.selectors import gather_candidates
+from apps.pipeline.orders import order_of
+from apps.pipeline.parsing import parsed_policy
+from apps.pipeline.receipts import rendered
+from apps.pipeline.selectors import CampaignSettings, load_settings
+from apps.pipeline.services.correcting import change_of, target_amounts
+from apps.pipeline.stored import JourneyGone, attribute_again, stored_plans, stored_sale
+from apps.tracking.facts import ConversionRow, amendments_of, conversions_by_id, refunds_of
+from apps.tracking.forgetting import kept_journeys
+from apps.tracking.models import AwaitedClick, AwaitedSale, Stirred, Unsettled
+
+OPEN = (DecisionState.PENDING, DecisionState.ON_HOLD)
+
+
+def unlike_the_facts(ids: Collection[UUID]) -> Iterator[tuple[Receipt, str]]:
+    """Yield the receipts of conversions that are not what the facts give, and why.
+
+    Asked are the bytes of the receipt, its shares and cents, what corrections left of them, and, where nothing is
+    decided yet, whether every touch that is there now was heard. Conversions with work waiting are passed by.
+    """
+    receipts = list(_receipts(ids))
+    before = _last_commissions(ids)
+    rows = {row.id: row for row in conversions_by_id([receipt.pk for receipt in receipts])}
+    settings = load_settings({row.campaign_id for row in rows.values()})
+    found = {receipt.pk: _unlike(receipt, rows[str(receipt.pk)], settings) for receipt in receipts}
+    for id_, why in [*_uncorrected(receipts, rows, settings), *_unheard(receipts, rows)]:
+        found[id_] = found[id_] or why
+    # Asked last: whatever came in between has left its mark by now, or has been settled into other rows.
+    wrong = [receipt for receipt in receipts if found[receipt.pk]]
+    waiting = _waiting(wrong)
+    hashes = {receipt.pk: receipt.sha256 for receipt in _receipts([receipt.pk for receipt in wrong])}
+    after = _last_commissions([receipt.pk for receipt in wrong])
+    for receipt in wrong:
+        same = hashes.get(receipt.pk) == receipt.sha256 and before.get(receipt.pk) == after.get(receipt.pk)
+        if same and receipt.pk not in waiting:
+            yield receipt, found[receipt.pk]
+
+
+def _receipts(ids: Collection[UUID]) -> Sequence[Receipt]:
+    return Receipt.objects.select_related("conversion__advertiser", "policy_version").filter(pk__in=ids).order_by("pk")
+
+
+def _last_commissions(ids: Collection[UUID]) -> dict[UUID, int]:
+    """Return the newest commission of each conversion; whatever is settled or corrected writes a newer one."""
+    rows = Commission.objects.filter(conversion__in=ids).order_by().values_list("conversion_id")
+    return dict(rows.annotate(newest=Max("pk")))
+
+
+def _unlike(receipt: Receipt, row: ConversionRow, settings: Mapping[int, CampaignSettings]) -> str:
+    try:
+        if not rendered(receipt)[1]:
+            return "rendered again it has another hash"
+    except Exception as error:
+        return f"cannot be rendered: {error}"
+    try:
+        again = _worked_out(receipt, row, settings[row.campaign_id])
+    except Exception as error:
+        return f"cannot be worked out again: {type(error).__name__}: {error}"
+    stored = [winner[:4] for winner in receipt.body["winners"]]
+    return "" if again in (None, stored) else f"worked out again it gives {again}, stored is {stored}"
+
+
+def _worked_out(receipt: Receipt, row: ConversionRow, settings: CampaignSettings) -> list[list[object]] | None:
+    """Return partner, numerator, cents and revenue of each winner; None where the facts of that day are not kept."""
+    sale, lines = stored_sale(row, receipt)
+    plans = stored_plans(receipt)
+    if sale.coupons or _asks_of_today(parsed_policy(receipt.policy_version), plans):
+        return None
+    try:
+        attribution = attribute_again(row, receipt, settings)
+    except JourneyGone:
+        return None
+    rating = rate(order_of(sale, lines, settings.zone), attribution, plans)
+    return [
+        [winner.partner, winner.numerator, award.commission, award.revenue]
+        for winner, award in zip(attribution.winners, rating.awards, strict=True)
+    ]
+
+
+def _asks_of_today(policy: Policy, plans: Mapping[str, Plan]) -> bool:
+    """Tell whether a result hangs on a partner's group or an ad space's category, of which no version is kept."""
+    return (
+        bool(policy.category_levels)
+        or any(_asks(adjustment.when) for adjustment in policy.adjustments)
+        or any(key.startswith("group:") for key in plans)
+        or any(
+            rule.when.partner_group or rule.when.partner_tag or rule.when.ad_space_category
+            for plan in plans.values()
+            for rule in plan.rules
+        )
+    )
+
+
+def _asks(condition: Condition) -> bool:
+    inner = condition.journey_contains
+    return bool(condition.partner_group or condition.ad_space_category) or (inner is not None and _asks(inner))
+
+
+def _uncorrected(
+    receipts: Sequence[Receipt], rows: Mapping[str, ConversionRow], settings: Mapping[int, CampaignSettings]
+) -> Iterator[tuple[UUID, str]]:
+    """Yield the conversions whose refunds and amendments leave other amounts than are booked."""
+    ids = list(rows)
+    refunds, amendments = refunds_of(ids), amendments_of(ids)
+    changed = [receipt for receipt in receipts if str(receipt.pk) in refunds.keys() | amendments.keys()]
+    booked: dict[UUID, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for commission in Commission.objects.filter(conversion__in=[receipt.pk for receipt in changed]).select_related(
+        "partner"
+    ):
+        booked[commission.conversion_id][commission.partner.slug] += commission.amount_minor
+    rejected = set(Decision.objects.filter(pk__in=ids, state=DecisionState.REJECTED).values_list("pk", flat=True))
+    for receipt in changed:
+        row = rows[str(receipt.pk)]
+        change = change_of(row, receipt, refunds.get(row.id, ()), amendments.get(row.id))
+        try:
+            targets = target_amounts(change, receipt, settings[row.campaign_id])
+        except Refusal:  # it waits on the work list with this, for whoever can help it
+            continue
+        if receipt.pk not in rejected and targets != booked[receipt.pk]:
+            yield receipt.pk, f"corrected it comes to {targets}, booked is {dict(booked[receipt.pk])}"
+
+
+def _unheard(receipts: Sequence[Receipt], rows: Mapping[str, ConversionRow]) -> Iterator[tuple[UUID, str]]:
+    """Yield the undecided conversions before which there are touches that their receipt does not know."""
+    undecided = Decision.objects.filter(pk__in=list(rows), state__in=OPEN).values_list("pk", flat=True)
+    asked = [receipt for receipt in receipts if receipt.pk in set(undecided)]
+    erased = kept_journeys([str(receipt.pk) for receipt in asked])
+    asked = [receipt for receipt in asked if str(receipt.pk) not in erased]
+    journeys = gather_candidates([rows[str(receipt.pk)] for receipt in asked])
+    for receipt, journey in zip(asked, journeys, strict=True):
+        unheard = {touch.id for touch in journey} - {touch[0] for touch in receipt.body["touches"]}
+        if unheard:
+            yield receipt.pk, f"{len(unheard)} touches before it were not heard: {', '.join(sorted(unheard)[:3])}"
+
+
+def _waiting(receipts: Sequence[Receipt]) -> set[UUID]:
+    """Return which conversions have work waiting, or an advertiser whose marks the sweep has not followed yet."""
+    ids = [receipt.pk for receipt in receipts]
+    stirred = set(Stirred.objects.values_list("advertiser_id", flat=True))
+    found = {receipt.pk for receipt in receipts if receipt.advertiser_id in stirred}
+    found |= set(AwaitedClick.objects.filter(conversion__in=ids).values_list("conversion_id", flat=True))
+    told = AwaitedSale.objects.values_list("refund__advertiser_id", "refund__goal", "refund__order_ref")
+    awaited = set(told.filter(refund__order_ref__in=[receipt.conversion.order_ref for receipt in receipts]))
+    found |= {
+        receipt.pk
+        for receipt in receipts
+        if (receipt.advertiser_id, receipt.conversion.goal, receipt.conversion.order_ref) in awaited
+    }
+    return found | set(Unsettled.objects.filter(conversion__in=ids).values_list("conversion_id", flat=True))

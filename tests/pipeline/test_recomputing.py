@@ -1,0 +1,139 @@
+"""A sample of results is worked out again from the facts: what was not heard or not corrected is found, and no more."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from apps.commissions.models import Commission, Receipt
+from apps.core.actors import SYSTEM
+from apps.partners.models import PartnerGroup, Partnership, PartnershipState
+from apps.pipeline.books import check_books
+from apps.pipeline.services.deciding import approve_conversions, reject_conversions
+from apps.pipeline.services.settling import settle_waiting
+from apps.tracking.models import Amendment, Refund, Stirred, Unsettled
+from tests.cast import NOON, START, make_cast, make_conversion, make_coupon, make_policy, make_touch
+
+pytestmark = pytest.mark.django_db
+LINES = [
+    {"sku": "A", "category": "A", "quantity": 2, "unit_price_minor": 20_00},
+    {"sku": "B", "category": "B", "quantity": 1, "unit_price_minor": 60_00},
+]
+
+
+@pytest.fixture
+def acme():
+    cast = make_cast()
+    make_policy(cast.campaign, START + timedelta(days=1), model="POSITION")
+    return cast
+
+
+def sell(acme, **fields):
+    visitor = uuid4()
+    for days, name in ((3, "blog"), (2, "comparison"), (1, "coupons")):
+        make_touch(getattr(acme.enrollments, name), NOON - timedelta(days=days), visitor)
+    sale = make_conversion(acme.campaign, 100_00, visitor=visitor, lines=LINES, **fields)
+    settle_waiting(now=NOON)
+    assert Commission.objects.filter(conversion=sale).count() == 3
+    return sale
+
+
+def found() -> list[tuple[str, str]]:
+    return [(row.invariant, row.message) for row in check_books()]
+
+
+def forget_marks() -> None:
+    Unsettled.objects.all().delete()
+    Stirred.objects.all().delete()
+
+
+def test_a_click_that_nobody_heard_is_found(acme):
+    sale = sell(acme)
+    late = make_touch(acme.enrollments.cashback, NOON - timedelta(hours=1), sale.visitor)
+    [(invariant, message)] = found()
+    assert (invariant, message) == ("I6", f"1 touches before it were not heard: {late.pk}")
+
+
+@pytest.mark.parametrize("mark", [Unsettled, Stirred])
+def test_a_click_that_waits_to_be_heard_is_no_difference(acme, mark):
+    sale = sell(acme)
+    make_touch(acme.enrollments.cashback, NOON - timedelta(hours=1), sale.visitor)
+    waiting = {"conversion": sale, "marked_at": NOON} if mark is Unsettled else {"visitors": [sale.visitor]}
+    mark.objects.create(advertiser=acme.advertiser, **waiting)
+    assert found() == []
+
+
+def test_a_click_after_the_decision_is_no_difference(acme):
+    sale = sell(acme)
+    approve_conversions(advertiser=acme.advertiser, conversion_ids=[sale.pk], actor=SYSTEM, now=NOON)
+    make_touch(acme.enrollments.cashback, NOON - timedelta(hours=1), sale.visitor)
+    assert found() == []
+
+
+@pytest.mark.parametrize("kind", ["AMOUNT", "LINES"])
+def test_a_refund_that_took_nothing_is_found(acme, kind):
+    sale = sell(acme)
+    told = {"amount_minor": 50_00} if kind == "AMOUNT" else {"lines": [{"position": 2, "quantity": 1}]}
+    Refund.objects.create(
+        advertiser=acme.advertiser, order_ref=sale.order_ref, refund_ref="r1", kind=kind, occurred_at=NOON,
+        recorded_at=NOON, content_hash="r1", **told,
+    )  # fmt: skip
+    assert found() == [], "it waits on the work list"
+    forget_marks()
+    [(invariant, message)] = found()
+    assert invariant == "I6"
+    assert message.startswith("corrected it comes to {'blog'")
+    Unsettled.objects.create(conversion=sale, advertiser=acme.advertiser, marked_at=NOON)
+    settle_waiting(now=NOON)
+    assert found() == []
+
+
+def test_a_refund_of_a_rejected_sale_is_no_difference(acme):
+    sale = sell(acme)
+    reject_conversions(advertiser=acme.advertiser, conversion_ids=[sale.pk], reason="test", actor=SYSTEM, now=NOON)
+    Refund.objects.create(
+        advertiser=acme.advertiser, order_ref=sale.order_ref, refund_ref="r1", kind="WHOLE", occurred_at=NOON,
+        recorded_at=NOON, content_hash="r1",
+    )  # fmt: skip
+    forget_marks()
+    assert found() == []
+
+
+def test_what_holds_today_and_has_no_version_makes_no_alarm(acme):
+    """A partner in another group, blocked, or owning a code only now: its old sales stay what they were."""
+    coupon = make_coupon(acme.campaign, partner=acme.partners.cashback)
+    loud = {"when": {"partner_group": ["loud"]}, "do": "MULTIPLY", "factor": "3"}
+    make_policy(acme.campaign, START + timedelta(days=2), model="POSITION", coupon="ALWAYS", adjustments=[loud])
+    sell(acme)
+    visitor = uuid4()
+    make_touch(acme.enrollments.blog, NOON - timedelta(days=1), visitor)
+    make_conversion(acme.campaign, 50_00, visitor=visitor, coupons=[coupon.code])
+    settle_waiting(now=NOON)
+    group = PartnerGroup.objects.create(advertiser=acme.advertiser, slug="loud", name="Loud")
+    Partnership.objects.filter(partner=acme.partners.blog).update(group=group)
+    Partnership.objects.filter(partner=acme.partners.cashback).update(state=PartnershipState.BLOCKED)
+    assert found() == []
+
+
+def test_an_order_amended_with_a_code_is_corrected_by_what_the_code_gave(acme):
+    """The code came with the amendment: what is returned later must be rated with the code's owner in the journey."""
+    make_policy(acme.campaign, START + timedelta(days=2), coupon="ALWAYS")
+    make_coupon(acme.campaign, partner=acme.partners.cashback)
+    visitor = uuid4()
+    make_touch(acme.enrollments.blog, NOON - timedelta(days=1), visitor)
+    sale = make_conversion(acme.campaign, 100_00, visitor=visitor, lines=LINES)
+    Amendment.objects.create(
+        advertiser=acme.advertiser, conversion=sale, sequence=1, content_hash="x", recorded_at=NOON,
+        content={"coupons": ["SAVE10"]},
+    )  # fmt: skip
+    settle_waiting(now=NOON)
+    assert [winner[0] for winner in Receipt.objects.get().body["winners"]] == ["cashback"]
+    approve_conversions(advertiser=acme.advertiser, conversion_ids=[sale.pk], actor=SYSTEM, now=NOON)
+    Refund.objects.create(
+        advertiser=acme.advertiser, order_ref=sale.order_ref, refund_ref="r1", kind="LINES", occurred_at=NOON,
+        recorded_at=NOON, content_hash="r1", lines=[{"position": 2, "quantity": 1}],
+    )  # fmt: skip
+    settle_waiting(now=NOON)
+    assert Unsettled.objects.count() == 0
+    assert sum(row.amount_minor for row in Commission.objects.all()) == 320
+    assert found() == []

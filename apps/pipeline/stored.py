@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from apps.attribution.rules import Attribution, Sale, Touch, attribute
@@ -12,6 +12,7 @@ from apps.core.errors import Conflict
 from apps.journeys.selectors import candidates_by_id
 from apps.pipeline.orders import order_of
 from apps.pipeline.parsing import parsed_plan, parsed_policy
+from apps.pipeline.rules.told import attribution_told
 from apps.pipeline.selectors import CampaignSettings
 from apps.tracking.facts import ConversionRow, LineRow, amended, amendment_at, lines_of
 
@@ -52,14 +53,21 @@ def stored_plans(receipt: Receipt) -> dict[str, Plan]:
 
 def stored_touches(receipt: Receipt, settings: CampaignSettings) -> list[Touch]:
     """Return the touches the receipt tells of, with the reasons that were not the rules' own. Raises JourneyGone."""
+    kept = _kept_touches(receipt, settings)
+    if len(kept) < len(receipt.body["touches"]):
+        raise JourneyGone
+    return list(kept.values())
+
+
+def _kept_touches(receipt: Receipt, settings: CampaignSettings) -> dict[str, Touch]:
+    """Return those of the receipt's touches that are still there, by id."""
     told = {touch[0]: touch[1] if len(touch) > 1 else None for touch in receipt.body["touches"]}
     kept = candidates_by_id(receipt.advertiser_id, list(told))
-    if len(kept) < len(told):
-        raise JourneyGone
-    return [
-        settings.touch_of(kept[id_])._replace(refusal=None if reason in OF_THE_RULES else reason)
+    return {
+        id_: settings.touch_of(kept[id_])._replace(refusal=None if reason in OF_THE_RULES else reason)
         for id_, reason in told.items()
-    ]
+        if id_ in kept
+    }
 
 
 def attribute_again(row: ConversionRow, receipt: Receipt, settings: CampaignSettings) -> Attribution:
@@ -72,8 +80,20 @@ def attribute_again(row: ConversionRow, receipt: Receipt, settings: CampaignSett
     )
 
 
-def attributed_again(row: ConversionRow, receipt: Receipt, settings: CampaignSettings) -> Attribution:
-    """Return the attribution the receipt tells of. Raises JourneyGone, also where settings of today give another."""
+def told_attribution(
+    row: ConversionRow, receipt: Receipt, settings: CampaignSettings, plans: Mapping[str, Plan]
+) -> Attribution:
+    """Return the attribution the receipt tells of, as far as rating asks; whose a code is today changes nothing.
+
+    Raises JourneyGone where a plan asks something of touches that are no longer kept, and where only the policy can
+    say whom it asked and no longer says what it said.
+    """
+    budget_neutral = parsed_policy(receipt.policy_version).budget_neutral
+    if not any(plan.asks_winner for plan in plans.values()):
+        return attribution_told(receipt.body, _kept_touches(receipt, settings), budget_neutral=budget_neutral)
+    if not budget_neutral:
+        touches = {touch.id: touch for touch in stored_touches(receipt, settings)}
+        return attribution_told(receipt.body, touches, budget_neutral=False)
     attribution = attribute_again(row, receipt, settings)
     again = [(winner.partner, winner.numerator) for winner in attribution.winners]
     if again != [(winner[0], winner[1]) for winner in receipt.body["winners"]]:

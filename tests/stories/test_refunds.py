@@ -5,9 +5,11 @@ from uuid import uuid4
 
 import pytest
 
+from apps.campaigns.models import Coupon
 from apps.commissions.models import Commission, Receipt
 from apps.core.actors import SYSTEM
 from apps.ledger.models import Posting
+from apps.partners.models import Partnership, PartnershipState
 from apps.pipeline.books import check_books
 from apps.pipeline.receipts import explain_conversion
 from apps.pipeline.services.closing import close_month
@@ -16,7 +18,7 @@ from apps.pipeline.services.settling import settle_waiting
 from apps.statements.models import Statement
 from apps.tracking.models import Amendment, AwaitedSale, Refund, Unsettled
 from apps.tracking.sweeping import wake_awaited
-from tests.cast import NOON, START, make_cast, make_conversion, make_policy, make_touch
+from tests.cast import NOON, START, make_cast, make_conversion, make_coupon, make_plan, make_policy, make_touch
 
 pytestmark = pytest.mark.django_db
 LINES = [
@@ -158,14 +160,43 @@ def test_asking_again_adds_nothing(acme):
     assert Commission.objects.count() == before
 
 
-def test_lines_whose_journey_is_gone_wait_with_a_reason_and_hold_up_nobody(acme):
-    sale, other = sell(acme, order_ref="A-1"), sell(acme, order_ref="A-2")
+def forget_touch(sale) -> None:
+    """Let the receipt name a touch that is not there, as when its month was dropped."""
     body = Receipt.objects.get(pk=sale.pk).body
     body["touches"][0][0] = str(uuid4())
     Receipt.objects.filter(pk=sale.pk).update(body=body)
+
+
+def test_lines_whose_journey_is_gone_are_rated_by_the_receipt(acme):
+    sale = sell(acme, order_ref="A-1")
+    forget_touch(sale)
+    approve(acme, sale)
+    refund(acme, "A-1", "LINES", lines=[{"position": 2, "quantity": 1}])
+    assert balances(sale) == {"blog": 160, "coupons": 160}
+
+
+def test_lines_of_a_plan_that_asks_a_lost_touch_wait_with_a_reason_and_hold_up_nobody(acme):
+    rules = [{"name": "clicks", "when": {"touch_kind": "CLICK"}, "pay": {"percent": "8"}}]
+    make_plan(acme.campaign, rules, starts_at=START + timedelta(days=1))
+    sale, other = sell(acme, order_ref="A-1"), sell(acme, order_ref="A-2")
+    forget_touch(sale)
     approve(acme, sale)
     for order in ("A-1", "A-2"):
         refund(acme, order, "LINES", lines=[{"position": 2, "quantity": 1}])
     assert Unsettled.objects.get().last_error.startswith("journey_gone")
     assert balances(sale) == {"blog": 400, "coupons": 400}
     assert balances(other) == {"blog": 160, "coupons": 160}
+
+
+@pytest.mark.parametrize("state", [PartnershipState.BLOCKED, PartnershipState.ENDED])
+def test_a_line_comes_back_after_the_owner_of_its_code_has_left(acme, state):
+    make_policy(acme.campaign, START + timedelta(days=2), model="LINEAR", coupon="ALWAYS")
+    coupon = make_coupon(acme.campaign, partner=acme.partners.cashback)
+    sale = sell(acme, order_ref="A-1", coupons=["SAVE10"])
+    assert balances(sale) == {"cashback": 800}
+    approve(acme, sale)
+    Partnership.objects.filter(partner=acme.partners.cashback).update(state=state, state_since=START)
+    Coupon.objects.filter(pk=coupon.pk).update(partner=acme.partners.blog)
+    refund(acme, "A-1", "LINES", lines=[{"position": 2, "quantity": 1}])
+    assert (Unsettled.objects.count(), balances(sale)) == (0, {"cashback": 320})
+    assert check_books() == []

@@ -20,7 +20,7 @@ from apps.ledger.services import commission_entry, post_entries
 from apps.pipeline.orders import order_of
 from apps.pipeline.rules.reductions import LINES, RefundFact, amounts_after
 from apps.pipeline.selectors import CampaignSettings, load_settings
-from apps.pipeline.stored import attributed_again, place_of, stored_order, stored_plans
+from apps.pipeline.stored import place_of, stored_order, stored_plans, told_attribution
 from apps.tracking.facts import (
     AmendmentRow,
     ConversionRow,
@@ -149,7 +149,7 @@ def _correct(change: Change, receipt: Receipt, decision: Decision, settings: Cam
 def target_amounts(change: Change, receipt: Receipt, settings: CampaignSettings) -> dict[str, int]:
     """Return what each winner is to have in all, in cents, from the receipt and what came after it.
 
-    Raises JourneyGone where lines must be rated again and a touch is no longer kept.
+    Raises JourneyGone where lines must be rated again by a touch that is no longer kept.
     """
     winners = receipt.body["winners"]
     amounts = [winner[2] for winner in winners]
@@ -158,7 +158,8 @@ def target_amounts(change: Change, receipt: Receipt, settings: CampaignSettings)
     attribution: Attribution | None = None
     plans: dict[str, Plan] | None = None
     if change.amendment is not None or any(fact.kind == LINES for fact in facts):
-        attribution, plans = attributed_again(change.row, receipt, settings), stored_plans(receipt)
+        plans = stored_plans(receipt)
+        attribution = told_attribution(change.row, receipt, settings, plans)
     if change.amendment is not None and attribution is not None and plans is not None:
         row, lines = amended(change.row, lines_of([change.row.id]).get(change.row.id, ()), change.amendment.content)
         order = order_of(row, lines, settings.zone)

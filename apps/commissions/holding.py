@@ -19,6 +19,7 @@ from apps.partners.models import Partner
 from apps.records.services import record_act
 
 BY = "Hold rule"
+NO_RULES = HoldRules(under_review=False)
 FACTS = """
 SELECT c.id, c.campaign_id, c.recorded_at, o.state, o.reason, c.source, c.amount_minor,
     EXTRACT(EPOCH FROM c.occurred_at - (
@@ -53,25 +54,29 @@ ORDER BY c.id
 """
 
 
-def hold_by_rule(campaigns: dict[str, int], *, held: Collection[str] = (), now: datetime) -> int:
+def hold_by_rule(
+    campaigns: dict[str, int], *, held: Collection[str] = (), of_unknown_goals: Collection[str] = (), now: datetime
+) -> int:
     """Put those open decisions on hold that a rule of their campaign names, and release those that none names any more.
 
     Which it is follows from what is known, whether a click comes before its sale is settled or after; a decision that
     a person has moved is moved by no rule any more. `campaigns` are the conversions' campaigns by conversion id, `held`
-    those on hold by now. Returns how many were put on hold. One query where no campaign has hold rules.
+    those on hold by now, `of_unknown_goals` those that would be paid for a goal that no plan names: these wait in every
+    campaign. Returns how many were put on hold. One query where no campaign has hold rules.
     """
     policies: dict[int, list[HoldPolicy]] = defaultdict(list)
     for policy in HoldPolicy.objects.filter(campaign__in=set(campaigns.values())).order_by("-starts_at"):
         policies[policy.campaign_id].append(policy)
-    asked = [id_ for id_, campaign in campaigns.items() if campaign in policies or id_ in held]
+    marked = {*held, *of_unknown_goals}
+    asked = [id_ for id_, campaign in campaigns.items() if campaign in policies or id_ in marked]
     if not asked:
         return 0
     holds, releases = [], []
     for id_, campaign_id, recorded_at, state, reason, door, amount, seconds, reviewed, unowned, first in read_rows(
         FACTS, [array_of(asked), BY]
     ):
-        rules = rules_at(policies[campaign_id], recorded_at)
-        found = hold_reason(rules, Sold(seconds, reviewed, unowned, door, amount, first)) if rules else None
+        rules = rules_at(policies[campaign_id], recorded_at) or NO_RULES
+        found = hold_reason(rules, Sold(seconds, reviewed, unowned, door, amount, first, str(id_) in of_unknown_goals))
         if state == DecisionState.ON_HOLD and found != reason:
             releases.append(Wish(str(id_), DecisionState.PENDING))
         if found and (state, reason) != (DecisionState.ON_HOLD, found):

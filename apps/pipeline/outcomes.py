@@ -38,13 +38,17 @@ class Told(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """All that is to be written for one conversion; a commission stands at the place of its share."""
+    """All that is to be written for one conversion; a commission stands at the place of its share.
+
+    `pays_unknown_goal` tells that somebody would earn by rules that were not made for the conversion's goal.
+    """
 
     conversion_id: str
     shares: list[ShareRow]
     commissions: list[CommissionRow]
     receipt: ReceiptRow
     decision: DecisionRow
+    pays_unknown_goal: bool
 
 
 def work_out(told: Sequence[Told]) -> Iterator[Settled | Exception]:
@@ -116,8 +120,12 @@ def work_out_stretch(told: Sequence[Told]) -> list[Settled]:
         decision_row(one.conversion, order.on or day_of(one.conversion.occurred_at, one.settings.zone), one.settings)
         for one, order in zip(told, orders, strict=True)
     ]
+    unknown = [
+        not held.knows(row.goal) and any(earned.payable and earned.amount_minor for earned in found)
+        for row, held, found in zip(rows, plans, commissions, strict=True)
+    ]
     ids = [row.id for row in rows]
-    return [*map(Settled, ids, shares, commissions, receipts, decisions)]
+    return [*map(Settled, ids, shares, commissions, receipts, decisions, unknown)]
 
 
 def as_amended(told: Told) -> Told:

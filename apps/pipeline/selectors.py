@@ -66,12 +66,17 @@ class Source(NamedTuple):
 class Plans(NamedTuple):
     """The plans that hold at a moment and the ids of their versions, by their key (`default`, `partner:…`).
 
-    `currencies` are those in which any of them names amounts.
+    `currencies` are those in which any of them names amounts, `goals` those that any rule of theirs names.
     """
 
     by_key: dict[str, Plan]
     version_ids: dict[str, int]
     currencies: set[str]
+    goals: set[str]
+
+    def knows(self, goal: str) -> bool:
+        """Tell whether a goal is one that the plans were made for; sales always are."""
+        return goal == "SALE" or goal in self.goals
 
     def refuse_amounts_of_others(self, currency: str) -> None:
         """Refuse a conversion in `currency` where a plan names amounts in another. Raises ForeignAmounts."""
@@ -137,7 +142,7 @@ class CampaignSettings:
         return found
 
     def _find_plans(self, moment: datetime) -> Plans:
-        found = Plans({}, {}, set())
+        found = Plans({}, {}, set(), set())
         for key, plan_id, start, end in self.assignments:
             versions = self.plan_versions.get(plan_id, [])
             place = bisect_right(versions, moment, key=itemgetter(0))
@@ -145,6 +150,7 @@ class CampaignSettings:
                 version = versions[place - 1][1]
                 plan = found.by_key[key] = parsed_plan(version, key)
                 found.version_ids[key] = version.pk
+                found.goals.update(goal for rule in plan.rules for goal in rule.when.goal)
                 if names_amounts(plan):
                     found.currencies.add(version.currency)
         return found
@@ -225,6 +231,16 @@ class CampaignSettings:
         if not any(start <= candidate.at < end for start, end in standing.periods):
             return "not_enrolled"
         return None
+
+
+def knows_goal(campaign: Campaign, goal: str, moment: datetime) -> bool:
+    """Tell whether a campaign's plans of a moment were made for a goal; without a plan nothing says otherwise."""
+    if goal == "SALE":
+        return True
+    try:
+        return load_settings([campaign.pk])[campaign.pk].plans_at(moment).knows(goal)
+    except NoPlanYet:
+        return True
 
 
 def load_settings(campaign_ids: Collection[int]) -> dict[int, CampaignSettings]:

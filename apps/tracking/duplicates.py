@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from django.db import connection
 
 from apps.campaigns.models import Campaign
-from apps.tracking.facts import ConversionRow
-from apps.tracking.models import Duplicate, FirstOfScope, KeyKind, Sighting
-from apps.tracking.rules.duplicates import First, Sold, judge, keys_of
+from apps.tracking.facts import ConversionRow, conversions_by_id
+from apps.tracking.models import Conversion, Duplicate, FirstOfScope, KeyKind, Sighting
+from apps.tracking.rules.duplicates import CUSTOMER_GOAL, First, Sold, Verdicts, judge, keys_of
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtext('tracking.duplicates'), %s)"
 CUSTOMER_KINDS = (KeyKind.CUSTOMER, KeyKind.EMAIL)
@@ -43,6 +44,33 @@ def duplicates_among(
     return frozenset(str(pk) for pk in Duplicate.objects.filter(pk__in=ids).values_list("pk", flat=True))
 
 
+def original_of(
+    conversion_id: UUID, *, campaign: Campaign, rejected: Callable[[Collection[str]], Collection[str]]
+) -> str | None:
+    """Return what a conversion repeats, by its verdict, or else by what is known now of it and those still to judge.
+
+    Nothing is decided and no lock is taken. Without a scope it asks nothing.
+    """
+    if not campaign.dedup_scope:
+        return None
+    verdict = Duplicate.objects.filter(pk=conversion_id).values_list("original_id", flat=True).first()
+    if verdict is not None:
+        return str(verdict)
+    rows = conversions_by_id([conversion_id])
+    if rows[0].is_test or FirstOfScope.objects.filter(conversion=conversion_id).exists():
+        return None
+    alike = Conversion.objects.filter(
+        campaign=campaign, is_test=False, unsettled__isnull=False, duplicate__isnull=True, first_of__isnull=True
+    ).exclude(pk=conversion_id)
+    if campaign.dedup_scope == CUSTOMER_GOAL:
+        own = Sighting.objects.filter(conversion=conversion_id, kind__in=CUSTOMER_KINDS, key__isnull=False)
+        alike = alike.filter(goal=rows[0].goal, sightings__key__in=own.values("key"))
+    else:
+        alike = alike.filter(click_ids__overlap=rows[0].click_ids)
+    rows += conversions_by_id(list(alike.values_list("pk", flat=True).distinct()))
+    return _verdicts(rows, campaign, rejected).duplicates.get(str(conversion_id))
+
+
 def _judge(
     rows: Sequence[ConversionRow],
     campaign: Campaign,
@@ -57,6 +85,31 @@ def _judge(
     fresh = [row for row in rows if row.id not in judged]
     if not fresh:
         return
+    verdicts = _verdicts(fresh, campaign, rejected)
+    times = {row.id: row.occurred_at for row in fresh}
+    FirstOfScope.objects.bulk_create(
+        FirstOfScope(
+            advertiser_id=campaign.advertiser_id, campaign=campaign, conversion_id=id_, key=key, occurred_at=times[id_]
+        )
+        for id_, own in verdicts.firsts.items()
+        for key in own
+    )
+    Duplicate.objects.bulk_create(
+        Duplicate(
+            advertiser_id=campaign.advertiser_id,
+            conversion_id=id_,
+            original_id=original,
+            scope=campaign.dedup_scope,
+            recorded_at=now,
+        )
+        for id_, original in verdicts.duplicates.items()
+    )
+
+
+def _verdicts(
+    fresh: Sequence[ConversionRow], campaign: Campaign, rejected: Callable[[Collection[str]], Collection[str]]
+) -> Verdicts:
+    """Return what conversions without a verdict repeat, or are the first of."""
     customers: dict[str, list[int]] = defaultdict(list)
     sightings = Sighting.objects.filter(conversion__in=[row.id for row in fresh], kind__in=CUSTOMER_KINDS)
     for conversion_id, key in sightings.filter(key__isnull=False).values_list("conversion_id", "key_id"):
@@ -74,18 +127,4 @@ def _judge(
     for key, conversion_id, at in rows_found:
         if str(conversion_id) not in fallen:
             known[key].append(First(str(conversion_id), at))
-    verdicts = judge(sold, scope, campaign.dedup_days, known)
-    times = {row.id: row.occurred_at for row in fresh}
-    FirstOfScope.objects.bulk_create(
-        FirstOfScope(
-            advertiser_id=campaign.advertiser_id, campaign=campaign, conversion_id=id_, key=key, occurred_at=times[id_]
-        )
-        for id_, own in verdicts.firsts.items()
-        for key in own
-    )
-    Duplicate.objects.bulk_create(
-        Duplicate(
-            advertiser_id=campaign.advertiser_id, conversion_id=id_, original_id=original, scope=scope, recorded_at=now
-        )
-        for id_, original in verdicts.duplicates.items()
-    )
+    return judge(sold, scope, campaign.dedup_days, known)

@@ -48,6 +48,7 @@ class HoldReason(models.TextChoices):
     UNOWNED_CODE = "unowned_code", _("The code's owner has no touch")
     UNTRUSTED_DOOR = "untrusted_door", _("Told by a door of low trust")
     LARGE_FIRST_SALE = "large_first_sale", _("The partner's first sale is large")
+    UNKNOWN_GOAL = "unknown_goal", _("No rule of the plan names its goal")
 
 
 class ConversionAlreadyDecided(Conflict):

@@ -31,13 +31,14 @@ class Sold:
     door: str
     amount: int
     is_first_of_a_partner: bool
+    is_paid_for_unknown_goal: bool = False
 
 
 def hold_reason(rules: HoldRules, sold: Sold) -> str | None:
     """Return the code of the first rule that holds a conversion back, in this order; None lets it pass.
 
     under review → too fast (fewer seconds than the floor) → unowned code → untrusted door → large first sale (more
-    than the limit).
+    than the limit) → unknown goal, whatever the rules: no rule of a plan names what would be paid.
     """
     after, floor, limit = sold.seconds_after_touch, rules.too_fast_seconds, rules.first_sale_above
     found = {
@@ -46,5 +47,6 @@ def hold_reason(rules: HoldRules, sold: Sold) -> str | None:
         "unowned_code": rules.unowned_code and sold.has_unowned_code,
         "untrusted_door": rules.untrusted_door and sold.door in UNTRUSTED_DOORS,
         "large_first_sale": limit is not None and sold.is_first_of_a_partner and sold.amount > limit,
+        "unknown_goal": sold.is_paid_for_unknown_goal,
     }
     return next((code for code, holds in found.items() if holds), None)

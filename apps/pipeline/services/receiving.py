@@ -10,21 +10,30 @@ from uuid import UUID
 from django.db import transaction
 
 from apps.campaigns.models import Campaign
-from apps.commissions.models import Decision, DecisionState
+from apps.commissions.models import Decision, DecisionState, HoldReason
+from apps.commissions.writing import rejected_among
 from apps.core.actors import Actor
 from apps.core.ids import moment_of
 from apps.identity.models import Advertiser
 from apps.pipeline.bell import settle_bell
+from apps.pipeline.selectors import knows_goal
 from apps.pipeline.services.refunding import refuse_surplus
 from apps.records.services import record_act
 from apps.tracking.changing import RecordedUpdate, lock_sale, record_refund, record_update
 from apps.tracking.claimed import tell_claimed_order
+from apps.tracking.duplicates import original_of
 from apps.tracking.rules.clients import Client
 from apps.tracking.rules.conversions import ConversionFact
 from apps.tracking.rules.refunds import read_order_name, read_refund
 from apps.tracking.services import OrderRefConflict, record_conversion
 
 SKEW = timedelta(minutes=10)
+DUPLICATE = "DUPLICATE"
+PARTS_MISMATCH = "parts_mismatch"
+"""The lines and the discount do not come to the amount: the difference is a line of the default category."""
+UNKNOWN_GOAL = HoldReason.UNKNOWN_GOAL.value
+"""No rule of the campaign's plans names the goal: what it would earn by other rules waits on hold."""
+HINTS = (PARTS_MISMATCH, UNKNOWN_GOAL)
 MILLISECOND = timedelta(milliseconds=1)  # what an id's moment is cut to
 
 
@@ -32,20 +41,27 @@ MILLISECOND = timedelta(milliseconds=1)  # what an id's moment is cut to
 class Received:
     """A conversion's id, whether this call wrote something, and what has been decided on it.
 
-    `update` says what became of a call that may amend what was told before.
+    `duplicate_of` is the conversion that it repeats by its campaign's scope, as far as is known. `hints` are codes of
+    what the shop may have meant otherwise; `update` says what became of a call that may amend what was told before.
     """
 
     id: UUID
     created: bool
     status: str
+    duplicate_of: str | None = None
+    hints: tuple[str, ...] = ()
     update: RecordedUpdate | None = None
 
     @property
     def answer(self) -> dict[str, object]:
-        """Return what the shop is told, by whichever door it called."""
+        """Return what the shop is told, by whichever door it called; the same call again is told the same."""
         told: dict[str, object] = {"ok": True, "id": str(self.id), "status": self.status}
+        if self.duplicate_of is not None:
+            told |= {"duplicate_of": self.duplicate_of}
         if self.update is not None:
             told |= {"sequence": self.update.sequence, "holds": self.update.holds}
+        if self.hints:
+            told |= {"hints": list(self.hints)}
         return told
 
 
@@ -84,7 +100,7 @@ def receive_conversion(
     if fact.is_update:
         update = record_update(campaign=campaign, fact=fact, now=now)
         if update is not None:
-            return _amended(update)
+            return _received(campaign, fact, update.conversion_id, update.created, now, update)
     try:
         recorded = record_conversion(
             campaign=campaign, fact=fact, now=now, source=source, client=client, payload=payload
@@ -93,21 +109,17 @@ def receive_conversion(
         # Of two updates at once that are the first word on an order, one finds here what the other has written.
         update = record_update(campaign=campaign, fact=fact, now=now) if fact.is_update else None
         if update is not None:
-            return _amended(update)
+            return _received(campaign, fact, update.conversion_id, update.created, now, update)
         told = tell_claimed_order(campaign=campaign, fact=fact, now=now)
         if told is None:
             raise
-        if told.created:
-            transaction.on_commit(settle_bell.ring)
-        return Received(told.id, told.created, _status(told.id))
+        return _received(campaign, fact, told.id, told.created, now)
     update = None
     if fact.sequence is not None:
         # Its number is kept from the first word on, so that what comes later with a lower one does not hold.
         update = record_update(campaign=campaign, fact=fact, now=now)
     created = recorded.created or (update is not None and update.created)
-    if created:
-        transaction.on_commit(settle_bell.ring)
-    return Received(recorded.id, created, _status(recorded.id), update)
+    return _received(campaign, fact, recorded.id, created, now, update)
 
 
 @transaction.atomic
@@ -146,15 +158,37 @@ def receive_refund(
     return ReceivedRefund(refund.refund_ref, recorded.conversion_id, recorded.created)
 
 
-def _amended(update: RecordedUpdate) -> Received:
-    if update.created:
+def _received(
+    campaign: Campaign,
+    fact: ConversionFact,
+    id_: UUID,
+    created: bool,
+    now: datetime,
+    update: RecordedUpdate | None = None,
+) -> Received:
+    """Ring the bell for what is new, and say where the conversion stands."""
+    if created:
         transaction.on_commit(settle_bell.ring)
-    return Received(update.conversion_id, update.created, _status(update.conversion_id), update)
+    original = original_of(id_, campaign=campaign, rejected=rejected_among)
+    state = Decision.objects.filter(conversion_id=id_).values_list("state", flat=True).first()
+    return Received(
+        id=id_,
+        created=created,
+        status=DUPLICATE if original else state or DecisionState.PENDING,
+        duplicate_of=original,
+        hints=_hints(campaign, fact, now),
+        update=update,
+    )
 
 
-def _status(conversion_id: UUID) -> str:
-    state = Decision.objects.filter(conversion_id=conversion_id).values_list("state", flat=True).first()
-    return state or DecisionState.PENDING
+def _hints(campaign: Campaign, fact: ConversionFact, now: datetime) -> tuple[str, ...]:
+    """Return the codes of what is stored as it was told, though the shop may have meant it otherwise."""
+    at = fact.moved_to or fact.occurred_at or now
+    found = {
+        PARTS_MISMATCH: fact.has_other_parts,
+        UNKNOWN_GOAL: not knows_goal(campaign, fact.goal, at),
+    }
+    return tuple(code for code, holds in found.items() if holds)
 
 
 def after_its_clicks(fact: ConversionFact, now: datetime) -> ConversionFact:

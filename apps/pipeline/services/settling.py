@@ -189,8 +189,12 @@ def _write(settled: Sequence[Settled], decided: Mapping[str, str], now: datetime
     write_commissions([commission for row in changed for commission in row.commissions], share_ids)
     write_receipts([row.receipt for row in changed], settled_at=now)
     open_decisions([row.decision for row in settled if row.conversion_id not in decided])
-    held = {id_ for id_, state in decided.items() if state == DecisionState.ON_HOLD}
-    hold_by_rule({row.conversion_id: row.decision.campaign_id for row in changed}, held=held, now=now)
+    hold_by_rule(
+        {row.conversion_id: row.decision.campaign_id for row in changed},
+        held={id_ for id_, state in decided.items() if state == DecisionState.ON_HOLD},
+        of_unknown_goals={row.conversion_id for row in changed if row.pays_unknown_goal},
+        now=now,
+    )
 
 
 def _note_failures(errors: Mapping[str, str], now: datetime) -> None:

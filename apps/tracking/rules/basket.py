@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from apps.core.errors import Invalid
@@ -37,6 +37,11 @@ class LineFact:
     name: str = ""
     category: str = DEFAULT_CATEGORY
     shop_category: str = ""
+
+
+def worth_of(lines: Sequence[LineFact], discount: int) -> int:
+    """Return what positions come to after the order's discount, in minor units and never below zero."""
+    return max(0, sum(line.quantity * line.unit_price_minor for line in lines) - discount)
 
 
 def read_amount(text: str, currency: str, path: str) -> int:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from apps.core.errors import Invalid
 from apps.core.money import digits
-from apps.tracking.rules.basket import LineFact, read_amount, read_lines, unknown_of_lines
+from apps.tracking.rules.basket import LineFact, read_amount, read_lines, unknown_of_lines, worth_of
 from apps.tracking.rules.clicks import read_click
 from apps.tracking.rules.fields import InvalidField, MissingField, flag_of, moment_of, text_of, texts_of
 from apps.tracking.rules.persons import NOBODY, Identity, read_identity
@@ -82,6 +82,11 @@ class ConversionFact:
     def ignored(self) -> list[str]:
         """Return what the answer says was left out of the call."""
         return [*(["forged_click"] if self.forged_clicks else []), *self.unknown]
+
+    @property
+    def has_other_parts(self) -> bool:
+        """Tell whether the lines, less the discount, come to another amount than was told."""
+        return bool(self.lines) and self.amount_minor != worth_of(self.lines, self.discount_minor)
 
     def content_hash(self, campaign_id: int) -> str:
         """Return what tells an exact repeat from other content: SHA-256 over the campaign and what was sold.
@@ -202,7 +207,7 @@ def _total(fields: Mapping[str, object], goal: str, currency: str, lines: Sequen
     if amount is not None:
         return amount
     if lines:
-        return max(0, sum(line.quantity * line.unit_price_minor for line in lines) - discount)
+        return worth_of(lines, discount)
     if goal == "SALE":
         raise MissingField("A sale has an `amount`, `lines` or `parts`.", path="amount")
     return 0

@@ -319,10 +319,11 @@ def _uuid(text: str) -> UUID | None:
 def said(content: dict[str, Any]) -> str:
     """Return a row of a list in words: what is decided, and why."""
     state = content.get("state")
-    words = [str(DOINGS[state])] if state in DOINGS else [_("Correct")] if "decision" not in content else []
+    words = [str(DOINGS[state])] if state in DOINGS else [_("Correct")] if "amount" in content else []
     verbs = {name: word for name, (_state, word) in VERBS.items()} | {"correct": _("Correct")}
-    if (told := content.get("decision", "")) in verbs:
-        words = [str(verbs[told])]
+    if "decision" in content:
+        told = str(content["decision"]).strip().lower()
+        words = [str(verbs[told])] if told in verbs else []
     passed_by = ("id", "order_ref", "row", "state", *(["decision"] if words else []))
     for name, value in content.items():
         if name in passed_by or (name, value) == ("goal", "SALE"):

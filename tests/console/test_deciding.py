@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from apps.commissions.models import Commission, Decision, HoldPolicy, Move, PartnerReview
 from apps.commissions.selections import selected
-from apps.console.decision_jobs import TYPED_FROM
+from apps.console.decision_jobs import TYPED_FROM, said
 from apps.console.selections import selection_of
 from apps.identity.models import Role
 from apps.ledger.models import Posting
@@ -363,3 +363,17 @@ def test_a_job_is_undone_once_and_says_by_which(acme):
     for page, words in ((asked["Location"], True), (undoing, False)):
         text = acme.owner.get(page).text
         assert ('value="undo"' in text, "Undone by job" in text) == (False, words)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"state": "APPROVED", "order_ref": "A"}, "Approve"),
+        ({"decision": "REJECT ", "order_ref": "A"}, "Reject"),
+        ({"decision": "dance"}, "decision dance"),
+        ({"amount": "5.00"}, "Correct · amount 5.00"),
+        ({"row": 3}, ""),
+    ],
+)
+def test_a_row_says_what_it_was_told(content, words):
+    assert said(content) == words

@@ -411,3 +411,38 @@ def test_of_a_refused_row_only_known_fields_are_kept(acme):
     job = ask_by_list(advertiser=acme.advertiser, actor=SYSTEM, key="k", now=LATER, items=[item]).job
     row = job.items.get()
     assert (row.code, row.content) == ("unknown_field", {"order_ref": "A-1", "decision": "approve", "note": "…"})
+
+
+def test_a_preview_of_parts_says_what_applying_them_says(acme):
+    lines = [{"sku": "TENT", "unit_price_minor": 60_00}, {"sku": "MAP", "unit_price_minor": 40_00}]
+    sales = [sell(acme, 1, order_ref=f"P-{n}", lines=lines)[0] for n in range(4)]
+    told = [
+        {"decision": "reject", "reason": "returned", "lines": "2"},
+        {"decision": "reject", "reason": "returned", "skus": "MAP"},
+        {"decision": "correct", "reason": "returned", "amount": "60.00"},
+        {"decision": "approve", "reason": "returned", "amount": "60.00"},
+    ]
+    rows = [{"order_ref": sale.order_ref, **one} for sale, one in zip(sales, told, strict=True)]
+    wrong = [
+        ({"decision": "reject", "reason": "returned", "lines": "3"}, "unknown_line"),
+        ({"decision": "reject", "reason": "returned", "skus": "BOOT"}, "unknown_sku"),
+        ({"decision": "correct", "reason": "returned", "amount": "100.01"}, "amount_above"),
+        ({"decision": "correct", "reason": "returned", "amount": "1.001"}, "invalid_amount"),
+    ]
+    ends = []
+    for key in ("once", "again"):
+        job = ask_by_list(advertiser=acme.advertiser, actor=SYSTEM, key=key, now=LATER, items=rows).job
+        foreseen = list(job.items.order_by("number"))
+        foresee(acme.advertiser, foreseen, now=LATER)
+        work_on_decisions(now=LATER)
+        done = list(job.items.order_by("number").values_list("outcome", "code"))
+        assert [(item.outcome, item.code) for item in foreseen] == done
+        ends.append({outcome for outcome, _ in done})
+    assert ends == [{"DONE"}, {"UNCHANGED"}]
+    for number, (row, _) in enumerate(wrong):
+        items = [{"order_ref": sales[0].order_ref, **row}]
+        job = ask_by_list(advertiser=acme.advertiser, actor=SYSTEM, key=f"w{number}", now=LATER, items=items).job
+        foreseen = list(job.items.all())
+        foresee(acme.advertiser, foreseen, now=LATER)
+        work_on_decisions(now=LATER)
+        assert [(item.outcome, item.code) for item in foreseen] == list(job.items.values_list("outcome", "code")), row

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -25,12 +26,22 @@ from apps.pipeline.services.deciding import ConversionUnsettled, NoSuchConversio
 from apps.pipeline.services.settling import settle_conversions
 from apps.records.services import record_act
 from apps.tracking.changing import lock_sale, record_refund
-from apps.tracking.facts import refunds_of
+from apps.tracking.facts import (
+    ConversionRow,
+    LineRow,
+    RefundRow,
+    amended,
+    amendments_of,
+    conversions_by_id,
+    lines_of,
+    refunds_of,
+)
 from apps.tracking.models import Conversion, Refund, Unsettled
-from apps.tracking.rules.refunds import ReturnedLine, ToldRefund
+from apps.tracking.rules.refunds import ReturnedLine, ToldRefund, UnknownLine
 
 OWN = "tributary:"
-LINE_REF, AMOUNT_REF = OWN + "line:{}", OWN + "amount:{}"
+LINE_PREFIX = OWN + "line:"
+LINE_REF, AMOUNT_REF = LINE_PREFIX + "{}", OWN + "amount:{}"
 
 
 class NoLinesNamed(Invalid):
@@ -125,20 +136,69 @@ def correct_amount(
 def positions_of(conversion_id: UUID, skus: Sequence[str]) -> list[int]:
     """Return the positions of the lines that carry these SKUs, as the last amendment tells them. Raises UnknownSku."""
     _, lines = as_told_last(str(conversion_id))
-    found = {sku: [place for place, line in enumerate(lines, 1) if line.sku == sku] for sku in skus}
+    return _places([line.sku for line in lines], skus)
+
+
+def _places(sold: Sequence[str], skus: Sequence[str]) -> list[int]:
+    found = {sku: [place for place, one in enumerate(sold, 1) if one == sku] for sku in skus}
     for sku, places in found.items():
         if not places:
             raise UnknownSku(f"The order has no line of the SKU {sku[:60]}.", path="skus")
     return sorted(place for places in found.values() for place in places)
 
 
+@dataclass(frozen=True, slots=True)
+class PartsLeft:
+    """What an order is worth now, in minor units, the SKUs of its lines in order, and the lines rejected before."""
+
+    left_minor: int
+    skus: tuple[str, ...]
+    rejected: frozenset[int]
+
+    def would_change(self, *, lines: Sequence[int] = (), skus: Sequence[str] = (), amount_minor: int = 0) -> bool:
+        """Tell whether lines and SKUs are yet to be rejected, or without them the amount yet to be lowered.
+
+        Raises UnknownLine, UnknownSku, AmountAbove.
+        """
+        if lines or skus:
+            if any(place > len(self.skus) for place in lines):
+                raise UnknownLine(f"The order has no position {max(lines)}.", path="lines")
+            return not self.rejected.issuperset([*lines, *_places(self.skus, skus)])
+        if amount_minor > self.left_minor:
+            raise AmountAbove(path="amount")
+        return amount_minor < self.left_minor
+
+
+def parts_left(advertiser: Advertiser, ids: Sequence[str]) -> dict[str, PartsLeft]:
+    """Return what is left of orders by their conversions' ids. Four queries; none for none."""
+    if not ids:
+        return {}
+    sold, refunds, amendments = lines_of(ids), refunds_of(ids), amendments_of(ids)
+    found = {}
+    for row in conversions_by_id(ids):
+        told: ConversionRow = row
+        lines: Sequence[LineRow] = sold.get(row.id, [])
+        if row.id in amendments:
+            told, lines = amended(row, lines, amendments[row.id].content)
+        own = [refund.refund_ref for refund in refunds.get(row.id, []) if refund.refund_ref.startswith(LINE_PREFIX)]
+        found[row.id] = PartsLeft(
+            left_minor=_left(told, lines, refunds.get(row.id, []), advertiser.zone),
+            skus=tuple(line.sku for line in lines),
+            rejected=frozenset(int(ref.removeprefix(LINE_PREFIX)) for ref in own),
+        )
+    return found
+
+
 def amount_left(sale: Conversion) -> int:
     """Return what an order is worth after its amendments and refunds, net in minor units."""
     id_ = str(sale.pk)
     row, lines = as_told_last(id_)
-    order = order_of(row, lines, sale.advertiser.zone)
-    refunds = [refund for refund in refunds_of([id_]).get(id_, []) if refund.is_in(row.currency)]
-    return net_after(order, [refund_fact(refund) for refund in refunds])
+    return _left(row, lines, refunds_of([id_]).get(id_, []), sale.advertiser.zone)
+
+
+def _left(row: ConversionRow, lines: Sequence[LineRow], refunds: Sequence[RefundRow], zone: ZoneInfo) -> int:
+    facts = [refund_fact(refund) for refund in refunds if refund.is_in(row.currency)]
+    return net_after(order_of(row, lines, zone), facts)
 
 
 def _own_refunds(sale: Conversion) -> QuerySet[Refund]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -28,7 +28,7 @@ from apps.pipeline.services.deciding import (
     check_reason,
     decide_wishes,
 )
-from apps.pipeline.services.deciding_lines import correct_amount, positions_of, reject_lines
+from apps.pipeline.services.deciding_lines import PartsLeft, correct_amount, parts_left, positions_of, reject_lines
 from apps.records.models import JobItem, JobItemOutcome
 from apps.tracking.models import Conversion, Unsettled
 
@@ -174,9 +174,10 @@ def _note(item: JobItem, outcome: JobItemOutcome, refusal: Refusal | None = None
 
 
 def foresee(advertiser: Advertiser, items: Sequence[JobItem], *, now: datetime) -> None:
-    """Note on each waiting row, without storing it, what applying it now would come to; five queries.
+    """Note on each waiting row, without storing it, what applying it now would come to.
 
-    Parts are foreseen as far as their conversion allows them; whether the amounts work out shows when they are applied.
+    Five queries, and four more where rows are of parts. Whether commissions can be worked out without a part shows
+    when it is applied.
     """
     rows = {item.pk: listed_of(item.content) for item in items if item.outcome == WAITING}
     known = resolve(advertiser, list(rows.values()))
@@ -186,6 +187,8 @@ def foresee(advertiser: Advertiser, items: Sequence[JobItem], *, now: datetime) 
     today = day_of(now, advertiser.zone)
     waiting = [item for item in items if item.pk in rows]
     taken = _named_before(waiting, known)
+    of_parts = [known[row.name].id for row in rows.values() if row.is_of_parts and row.name in known]
+    left = parts_left(advertiser, of_parts)
     for item in waiting:
         row, target = rows[item.pk], known.get(rows[item.pk].name)
         decision = decisions.get(UUID(target.id)) if target else None
@@ -198,14 +201,28 @@ def foresee(advertiser: Advertiser, items: Sequence[JobItem], *, now: datetime) 
         taken.add(target.id)
         if decision is None or UUID(target.id) in unsettled:
             _note(item, REFUSED, ConversionUnsettled())
-        elif row.is_of_parts:
-            is_over = decision.state == DecisionState.REJECTED
-            _note(item, REFUSED if is_over else DONE, ConversionAlreadyDecided() if is_over else None)
-        elif decision.state == row.state:
-            _note(item, UNCHANGED)
-        elif row.state not in Decision.NEXT[decision.state]:
-            _note(item, REFUSED, ConversionAlreadyDecided())
-        elif decision.state == DecisionState.APPROVED and decision.locks_on <= today:
-            _note(item, REFUSED, ConversionLocked())
         else:
-            _note(item, DONE)
+            try:
+                part = row.is_of_parts and _would_change(row, target, decision, left[target.id])
+                plain = row.state and not (row.lines or row.skus) and _would_move(row, decision, today)
+            except Refusal as refusal:
+                _note(item, REFUSED, refusal)
+            else:
+                _note(item, DONE if part or plain else UNCHANGED)
+
+
+def _would_change(row: Listed, target: Known, decision: Decision, left: PartsLeft) -> bool:
+    if decision.state == DecisionState.REJECTED:
+        raise ConversionAlreadyDecided
+    amount_minor = Money.parse(row.amount, target.currency).minor if row.amount else 0
+    return left.would_change(lines=row.lines, skus=row.skus, amount_minor=amount_minor)
+
+
+def _would_move(row: Listed, decision: Decision, today: date) -> bool:
+    if decision.state == row.state:
+        return False
+    if row.state not in Decision.NEXT[decision.state]:
+        raise ConversionAlreadyDecided
+    if decision.state == DecisionState.APPROVED and decision.locks_on <= today:
+        raise ConversionLocked
+    return True

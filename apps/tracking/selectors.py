@@ -13,7 +13,7 @@ from apps.tracking.facts import amendments_of
 from apps.tracking.models import Amendment, Conversion, Refund
 from apps.tracking.rules.addresses import allowed_address, safe_address
 from apps.tracking.rules.clicks import derive_key
-from apps.tracking.rules.conversions import Terms
+from apps.tracking.rules.conversions import AMENDED_LINE, Terms
 from apps.tracking.rules.links import LinkTarget, channel_of
 
 
@@ -75,19 +75,38 @@ def link_target(code: str) -> LinkTarget | None:
 
 @dataclass(frozen=True, slots=True)
 class ToldLine:
-    """A line of an order, by its position from 1, in words and pieces."""
+    """A line of an order, by its position from 1, in words, pieces and minor units before the order's discount."""
 
     position: int
     name: str
     quantity: int
+    unit_price_minor: int
+    category: str
+
+    @property
+    def amount_minor(self) -> int:
+        return self.quantity * self.unit_price_minor
 
 
 @dataclass(frozen=True, slots=True)
 class ToldLines:
-    """The lines of an order as they count now, and which telling of it that is: "0" the first, then amendments."""
+    """The lines of an order as they count now, and which telling of it that is: "0" the first, then amendments.
+
+    Amounts are minor units; `amount_minor` is what the shop says that the order came to, after the discount.
+    """
 
     version: str
     lines: tuple[ToldLine, ...]
+    discount_minor: int
+    amount_minor: int
+
+    @property
+    def difference_minor(self) -> int:
+        """Return what the lines less the discount lack of the amount: a line of the default category stands for it."""
+        if not self.lines:
+            return 0
+        total = sum(line.amount_minor for line in self.lines)
+        return self.amount_minor - max(0, total - self.discount_minor)
 
 
 def refunds_told(conversion: Conversion) -> QuerySet[Refund]:
@@ -114,18 +133,22 @@ def lines_told_last(conversion: Conversion) -> ToldLines:
     first = list(conversion.lines.order_by("position"))
     newest = amendments_of([conversion.pk]).get(str(conversion.pk))
     version = ".".join(map(str, newest.place)).removesuffix(".0") if newest else "0"
-    told = newest.content.get("lines") if newest else None
-    if not isinstance(told, list):
-        lines = [
-            ToldLine(line.position, line.name or line.sku or line.category or f"#{line.position}", line.quantity)
-            for line in first
-        ]
-        return ToldLines(version, tuple(lines))
+    content = newest.content if newest else {}
     names = {line.sku: line.name for line in first if line.sku}
-    return ToldLines(
-        version,
-        tuple(
-            ToldLine(place, names.get(line["sku"]) or line["sku"] or line["category"] or f"#{place}", line["quantity"])
-            for place, line in enumerate(told, 1)
-        ),
+    told = content.get("lines")
+    if isinstance(told, list):
+        sold = [(names.get(line["sku"], ""), line) for line in told]
+    else:
+        sold = [(line.name, {name: getattr(line, name) for name in AMENDED_LINE}) for line in first]
+    lines = tuple(
+        ToldLine(
+            place,
+            name or line["sku"] or line["category"] or f"#{place}",
+            line["quantity"],
+            line["unit_price_minor"],
+            line["category"],
+        )
+        for place, (name, line) in enumerate(sold, 1)
     )
+    discount = content.get("discount_minor", conversion.discount_minor)
+    return ToldLines(version, lines, discount, content.get("amount_minor", conversion.amount_minor))

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -19,7 +20,9 @@ from apps.console.access import access_of, actor_of
 from apps.console.campaign_tabs import tabs
 from apps.console.site import site
 from apps.console.tracking_words import FIELDS, IDENTITY_FIELDS, REFUND_FIELDS, REFUSALS
-from apps.tracking.models import Conversion, RejectedEvent
+from apps.identity.models import Advertiser
+from apps.pipeline.services.deciding_lines import OWN
+from apps.tracking.models import Amendment, AmendmentOrigin, Conversion, Refund, RejectedEvent
 
 LATEST = 50
 
@@ -63,7 +66,10 @@ echo curl_exec($call);"""
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something a shop sent: a stored conversion, or a refused call with its code."""
+    """Something a shop sent: a stored order, update or refund, or a refused call with its code.
+
+    `link` is empty where there is nothing to show yet: a refund may come before its order.
+    """
 
     at: datetime
     title: str
@@ -72,8 +78,9 @@ class Event:
     accepted: bool
 
 
-def latest_events(rows: dict[str, Any], limit: int = LATEST) -> list[Event]:
-    """Return the latest conversions and refused calls that match, newest first. Two queries."""
+def latest_events(advertiser: Advertiser, campaign: Campaign | None = None, limit: int = LATEST) -> list[Event]:
+    """Return what came in last for an advertiser, or for one campaign of it, newest first. Five queries."""
+    rows: dict[str, Any] = {"advertiser": advertiser} | ({"campaign": campaign} if campaign else {})
     conversions = Conversion.objects.filter(**rows).order_by("-occurred_at")[:limit]
     refused = RejectedEvent.objects.filter(**rows).order_by("-at")[:limit]
     events = [
@@ -95,11 +102,57 @@ def latest_events(rows: dict[str, Any], limit: int = LATEST) -> list[Event]:
         )
         for row in refused
     ]
+    events += [*_updates(rows, limit), *_refunds(advertiser, campaign, limit)]
     return sorted(events, key=lambda event: event.at, reverse=True)[:limit]
 
 
+def _updates(rows: dict[str, Any], limit: int) -> list[Event]:
+    told = Amendment.objects.filter(
+        origin=AmendmentOrigin.SHOP, **{f"conversion__{name}": value for name, value in rows.items()}
+    )
+    return [
+        Event(
+            at=row.recorded_at,
+            title=_("Update %(number)d of %(order)s") % {"number": row.sequence, "order": row.conversion.order_ref},
+            text=_("stored"),
+            link=reverse("admin:tracking_conversion_change", args=[row.conversion_id]),
+            accepted=True,
+        )
+        for row in told.select_related("conversion").order_by("-pk")[:limit]
+    ]
+
+
+def _refunds(advertiser: Advertiser, campaign: Campaign | None, limit: int) -> list[Event]:
+    """Return the shop's own refunds; those that came before their order belong to no campaign yet."""
+    told = Refund.objects.filter(advertiser=advertiser).exclude(refund_ref__startswith=OWN)
+    sales = Conversion.objects.filter(advertiser=advertiser)
+    if campaign:
+        own = {name: OuterRef(name) for name in ("advertiser", "goal", "order_ref")}
+        told = told.filter(Exists(Conversion.objects.filter(campaign=campaign, **own)))
+    refunds = list(told.order_by("-pk")[:limit])
+    known = {
+        (goal, order_ref): pk
+        for goal, order_ref, pk in sales.filter(order_ref__in={row.order_ref for row in refunds}).values_list(
+            "goal", "order_ref", "pk"
+        )
+    }
+    events = []
+    for row in refunds:
+        sale = known.get((row.goal, row.order_ref))
+        events.append(
+            Event(
+                at=row.recorded_at,
+                title=_("Refund %(refund)s of %(order)s") % {"refund": row.refund_ref, "order": row.order_ref},
+                text=_("stored") if sale else _("waits for its order"),
+                link=reverse("admin:tracking_conversion_change", args=[sale]) if sale else "",
+                accepted=True,
+            )
+        )
+    return events
+
+
 def tracking_page(model_admin: Any, request: HttpRequest, campaign: Campaign) -> HttpResponse:
-    events = latest_events({"campaign": campaign})
+    events = latest_events(campaign.advertiser, campaign)
     if request.headers.get("HX-Request"):
         return model_admin.page(request, "console/events.html", "", events=events)
     address = f"{settings.TRACKING_URL}/s/{campaign.slug}"
@@ -153,6 +206,6 @@ def overview(request: HttpRequest) -> HttpResponse:
         "console/tracking.html",
         _("Tracking"),
         campaigns=campaigns,
-        events=latest_events({"advertiser": advertiser}),
+        events=latest_events(advertiser),
         now=timezone.now(),
     )

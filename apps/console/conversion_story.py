@@ -45,6 +45,8 @@ class Step:
 
 @dataclass(slots=True)
 class Story:
+    """What is known of a conversion; `beside_lines_minor` is the part of its amount that its lines do not explain."""
+
     steps: list[Step] = field(default_factory=list)
     receipt: dict[str, Any] | None = None
     why_not: str = ""
@@ -54,6 +56,7 @@ class Story:
     flags: list[str] = field(default_factory=list)
     commissions: list[Commission] = field(default_factory=list)
     lines: list[Any] = field(default_factory=list)
+    beside_lines_minor: int = 0
 
 
 def story_of(conversion: Conversion) -> Story:
@@ -62,6 +65,9 @@ def story_of(conversion: Conversion) -> Story:
     story.lines = list(conversion.lines.order_by("position"))
     for line in story.lines:
         line.total_minor = line.quantity * line.unit_price_minor
+    if story.lines:
+        told = sum(line.total_minor for line in story.lines) - conversion.discount_minor
+        story.beside_lines_minor = conversion.amount_minor - max(0, told)
     names = partner_names(conversion)
     story.commissions = list(Commission.objects.filter(conversion=conversion).select_related("partner").order_by("pk"))
     try:

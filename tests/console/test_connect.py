@@ -11,18 +11,21 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from apps.console.campaign_tracking import latest_events
 from apps.console.tracking_words import FIELDS as FIELDS_SAID
 from apps.console.tracking_words import REFUND_FIELDS as REFUND_FIELDS_SAID
 from apps.console.tracking_words import REFUSALS
 from apps.core.errors import Refusal
 from apps.identity.models import Scope
-from apps.tracking.models import Conversion
+from apps.tracking.changing import record_refund
+from apps.tracking.models import Amendment, Conversion
 from apps.tracking.rules.basket import LINE_FIELDS
 from apps.tracking.rules.conversions import FIELDS, read_conversion
 from apps.tracking.rules.fields import read_json
 from apps.tracking.rules.refunds import FIELDS as REFUND_FIELDS
+from apps.tracking.rules.refunds import ToldRefund
 from apps.tracking.selectors import terms_of
-from tests.cast import NOON
+from tests.cast import NOON, make_advertiser
 from tests.console.scene import make_scene
 
 pytestmark = pytest.mark.django_db
@@ -96,3 +99,24 @@ def test_the_snippet_with_lines_and_a_code_is_read_whole(acme):
     fact = read_conversion(fields, terms=terms_of(acme.campaign), now=NOON)
     assert (fact.amount_minor, fact.discount_minor, fact.coupons, fact.ignored) == (90_00, 9_00, ("SAVE10",), [])
     assert sum(line.quantity * line.unit_price_minor for line in fact.lines) - fact.discount_minor == fact.amount_minor
+
+
+def test_what_has_just_come_in_has_updates_and_refunds_too(acme, django_assert_num_queries):
+    sale = acme.open
+    Amendment.objects.create(
+        advertiser=acme.advertiser, conversion=sale, sequence=2, content={"amount_minor": 90_00}, content_hash="x",
+        recorded_at=NOON,
+    )  # fmt: skip
+    for order_ref, refund_ref in (("OPEN-1", "R-1"), ("LATER-1", "R-2"), ("OPEN-1", "tributary:line:1")):
+        record_refund(
+            advertiser=acme.advertiser, refund=ToldRefund("SALE", order_ref, refund_ref, 1_00, "EUR"), now=NOON
+        )
+    with django_assert_num_queries(5):
+        events = {event.title: event for event in latest_events(acme.advertiser)}
+    assert events["Update 2 of OPEN-1"].link == events["Refund R-1 of OPEN-1"].link == events["SALE OPEN-1"].link
+    assert (events["Refund R-2 of LATER-1"].link, events["Refund R-2 of LATER-1"].text) == ("", "waits for its order")
+    assert not any("tributary" in title for title in events)
+    assert "Refund R-2 of LATER-1" in acme.owner.get(reverse("admin:tracking")).text
+    page = acme.owner.get(reverse("admin:campaigns_campaign_tracking", args=[acme.campaign.pk])).text
+    assert "Refund R-1 of OPEN-1" in page and "Update 2 of OPEN-1" in page and "R-2" not in page
+    assert not latest_events(make_advertiser("stranger"))

@@ -133,3 +133,14 @@ def test_of_an_order_that_came_back_whole_nothing_more_comes_back(acme):
     page = acme.owner.post(address(acme.open), {**whole, "refund_ref": "R-2", "way": "amount", "amount": "1.00"})
     assert "The whole order was given back before" in page.text
     assert Refund.objects.count() == 1
+
+
+def test_an_order_whose_lines_do_not_add_up_says_what_is_in_no_line(acme):
+    click = make_touch(acme.enrollments.blog, NOON - timedelta(days=1))
+    lines = [{"unit_price_minor": 100_00, "category": "TENTS"}, {"unit_price_minor": 50_00, "category": "SHOES"}]
+    sale = make_conversion(acme.campaign, 10_00, NOON, "PARTS", click_ids=[click.pk], lines=lines)
+    settle_waiting(now=NOON)
+    page = acme.owner.get(reverse("admin:tracking_conversion_change", args=[sale.pk])).text
+    assert "In no line (#3 of the receipt)" in page and "-140.00 EUR" in page.replace("−", "-")
+    assert "The lines do not add up to the order" in page
+    assert "In no line" not in acme.owner.get(reverse("admin:tracking_conversion_change", args=[acme.open.pk])).text

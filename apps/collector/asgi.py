@@ -13,7 +13,7 @@ from django.db import Error
 from django.utils import timezone
 
 from apps.collector.clicks import Clicks
-from apps.collector.conversions import Conversions
+from apps.collector.conversions import Conversions, unknown_address
 from apps.collector.directory import Directory
 from apps.collector.floods import Flood
 from apps.collector.http import Answer, Receive, Request, Scope, Send, as_json, as_text, not_allowed
@@ -85,7 +85,7 @@ class Collector:
             return await self.conversions.answer_identity(request, names[0], receive)
         if request.path in {"/health", "/health/"}:
             return await self._health(request)
-        return as_text(404, "There is nothing here.")
+        return unknown_address() if door in {"s", "i"} else as_text(404, "There is nothing here.")
 
     async def _health(self, request: Request) -> Answer:
         if request.method not in {"GET", "HEAD"}:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from django.db import InterfaceError, OperationalError
 
 from apps.campaigns.models import Campaign
 from apps.collector.floods import Flood
-from apps.collector.http import Answer, BodyTooLarge, Receive, Request, as_json, not_allowed, read_body
+from apps.collector.http import Answer, BodyTooLarge, Receive, Request, as_json, read_body
 from apps.collector.identities import store_identity
 from apps.collector.threads import DatabaseThreads
 from apps.core.errors import Conflict, Invalid, NotFound, Refusal
@@ -35,12 +35,17 @@ class UnknownCampaign(NotFound):
     message = "There is no campaign of this name."
 
 
+class MethodNotAllowed(Invalid):
+    code = "method_not_allowed"
+    message = "This address does not take that method."
+
+
 class PayloadTooLarge(Invalid):
     code = "payload_too_large"
     message = "A call has at most 256 KB."
 
 
-STATUS = {PayloadTooLarge: 413, NotFound: 404, Conflict: 409, Invalid: 422}
+STATUS = {MethodNotAllowed: 405, PayloadTooLarge: 413, NotFound: 404, Conflict: 409, Invalid: 422}
 
 
 @dataclass(slots=True)
@@ -67,22 +72,18 @@ class Conversions:
         return await self._answer(request, slug, receive, _store_refund)
 
     async def answer_identity(self, request: Request, slug: str, receive: Receive) -> Answer:
-        if request.method != "POST":
-            return not_allowed("POST")
-        return await self._answer(
-            request, slug, receive, lambda campaign, call, now: store_identity(campaign, call.fields, now)
-        )
+        return await self._answer(request, slug, receive, _store_identity, methods=("POST",))
 
-    async def _answer(self, request: Request, slug: str, receive: Receive, store: Store) -> Answer:
-        if request.method not in {"GET", "POST"}:
-            return not_allowed("GET", "POST")
+    async def _answer(
+        self, request: Request, slug: str, receive: Receive, store: Store, methods: Sequence[str] = ("GET", "POST")
+    ) -> Answer:
         body: bytes | None
         try:
             body = await read_body(receive) if request.method == "POST" else b""
         except BodyTooLarge:
             body = None
         try:
-            return await self._threads.run(PATIENCE, self._take, request, slug, body, store)
+            return await self._threads.run(PATIENCE, self._take, request, slug, body, store, methods)
         except (OperationalError, InterfaceError, TimeoutError):
             logger.exception("a call for %s is not known to be stored: the database is away", slug)
             message = "Send the same call again: however often it is sent, it is recorded once."
@@ -91,13 +92,15 @@ class Conversions:
             logger.exception("a call for %s is not stored", slug)
             return _refused(500, "internal_error", "Nothing is stored, by a fault of ours.")
 
-    def _take(self, request: Request, slug: str, body: bytes | None, store: Store) -> Answer:
+    def _take(self, request: Request, slug: str, body: bytes | None, store: Store, methods: Sequence[str]) -> Answer:
         now = self._clock()
         call = Call(client=client_of(request.headers, request.source))
         named = len(slug) <= 80 and slug.isascii() and slug.isprintable()
         campaign = Campaign.objects.filter(slug=slug).first() if named else None
         try:
             _read(call, request, body)
+            if request.method not in methods:
+                raise MethodNotAllowed(f"This address takes {' and '.join(methods)} only.", allow=", ".join(methods))
             if campaign is None:
                 raise UnknownCampaign
             _vouch(campaign, call, now)
@@ -116,7 +119,8 @@ class Conversions:
                     now=now,
                 )
             status = next((number for kind, number in STATUS.items() if isinstance(refusal, kind)), 400)
-            return _refused(status, refusal.code, refusal.message, refusal.path, refusal.details)
+            headers = {"allow": str(refusal.details["allow"])} if isinstance(refusal, MethodNotAllowed) else {}
+            return _refused(status, refusal.code, refusal.message, refusal.path, refusal.details, **headers)
 
 
 def _read(call: Call, request: Request, body: bytes | None) -> None:
@@ -162,6 +166,11 @@ def _store_refund(campaign: Campaign, call: Call, now: datetime) -> Answer:
 
 def _store_identity(campaign: Campaign, call: Call, now: datetime) -> Answer:
     return store_identity(campaign, call.fields, now)
+
+
+def unknown_address() -> Answer:
+    """Return what is answered to a call at an address that looks like one of these."""
+    return _refused(404, "not_found", "Calls go to /s/CAMPAIGN, /s/CAMPAIGN/refund or /i/CAMPAIGN.")
 
 
 def _refused(

@@ -94,6 +94,13 @@ def test_what_cannot_have_been_given_back_is_refused_and_kept(owner, sale, refun
     assert RejectedEvent.objects.get().code == code
 
 
+def test_a_refused_refund_of_an_order_shows_the_orders_campaign(owner, sale, acme):
+    refused = owner.post("/refunds/", {"order_ref": "A1", "refund_ref": "R1", "amount": "100.01"})
+    nobody = owner.post("/refunds/", {"order_ref": ["A1"], "refund_ref": "R1", "amount": "100.01"})
+    assert (code_of(refused)[1], code_of(nobody)[1]) == ("more_than_sold", "invalid_field")
+    assert list(RejectedEvent.objects.order_by("pk").values_list("campaign", flat=True)) == [acme.pk, None]
+
+
 def test_two_refunds_give_back_no_more_than_was_sold(owner, sale):
     address = f"/conversions/{sale.pk}/refund/"
     assert owner.post(address, {"refund_ref": "R1", "amount": "60.00"}).status_code == 201

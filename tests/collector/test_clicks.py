@@ -255,7 +255,7 @@ def test_connection_that_died_is_replaced_and_the_click_stored(host, cast):
 
 
 def test_only_its_own_addresses_are_answered(host, cast):
-    for path in ["/", "/admin/", "/api/v1/conversions/", "/c/a/b", "/s/a/b", "/x"]:
+    for path in ["/", "/admin/", "/api/v1/conversions/", "/c/a/b", "/x"]:
         reply = host.get(path)
         assert (reply.status, reply.headers["content-type"]) == (404, "text/plain; charset=utf-8")
     assert host.post(path_of(cast)).status == 405

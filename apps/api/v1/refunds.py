@@ -14,11 +14,12 @@ from rest_framework.views import APIView
 from apps.api.idempotency import HEADER, answer_once
 from apps.api.parsing import ExactJSONParser
 from apps.api.v1.telling import Call, campaign_of, kept_where_refused
+from apps.campaigns.models import Campaign
 from apps.identity.models import Scope
 from apps.pipeline.services.receiving import receive_refund
 from apps.tracking.models import Conversion
 from apps.tracking.rules.fields import InvalidField
-from apps.tracking.rules.refunds import REASONS
+from apps.tracking.rules.refunds import REASONS, read_order_name
 
 REFUND = (
     "Scope: `conversions:write`. `refund_ref` is the shop's own number of the refund: an exact repeat is answered 200, "
@@ -83,11 +84,11 @@ def refunded(request: Request, conversion: Conversion) -> Response:
             if name in request.data:
                 raise InvalidField(f"The address says what is refunded: leave `{name}` out.", path=name)
         named = {**request.data, "order_ref": conversion.order_ref, "goal": conversion.goal}
-        return answer_once(request, lambda: _told(call, named))
+        return answer_once(request, lambda: _told(call, named, conversion.campaign))
 
 
-def _told(call: Call, fields: Mapping[str, object]) -> Response:
-    received = receive_refund(advertiser=call.advertiser, campaign=call.campaign, fields=fields, now=timezone.now())
+def _told(call: Call, fields: Mapping[str, object], campaign: Campaign | None) -> Response:
+    received = receive_refund(advertiser=call.advertiser, campaign=campaign, fields=fields, now=timezone.now())
     return Response(received.answer, status=201 if received.created else 200)
 
 
@@ -108,6 +109,14 @@ class RefundsView(APIView):
     def post(self, request: Request) -> Response:
         with kept_where_refused(request) as call:
             fields = call.fields = request.data
-            if "campaign" in fields:
-                call.campaign = campaign_of(call.advertiser, fields)
-            return answer_once(request, lambda: _told(call, fields))
+            named = campaign_of(call.advertiser, fields) if "campaign" in fields else None
+            call.campaign = named or _campaign_of_order(call, fields)
+            return answer_once(request, lambda: _told(call, fields, named))
+
+
+def _campaign_of_order(call: Call, fields: Mapping[str, object]) -> Campaign | None:
+    """Return the campaign of the order that a call names, for the developer to see if the call is refused."""
+    goal, order_ref = read_order_name(fields)
+    orders = Conversion.objects.for_advertiser(call.advertiser).select_related("campaign")
+    sale = orders.filter(goal=goal, order_ref=order_ref).first()
+    return sale.campaign if sale else None

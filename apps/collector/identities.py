@@ -8,7 +8,8 @@ from uuid import UUID
 from apps.campaigns.models import Campaign
 from apps.collector.http import Answer, as_json
 from apps.core.errors import NotFound
-from apps.tracking.identifying import identify_visitor, visitor_of_click
+from apps.pipeline.services.receiving import receive_identity
+from apps.tracking.identifying import visitor_of_click
 from apps.tracking.rules.clicks import read_click
 from apps.tracking.rules.conversions import ForgedClick
 from apps.tracking.rules.fields import InvalidField, MissingField, text_of
@@ -30,7 +31,7 @@ def store_identity(campaign: Campaign, fields: dict[str, object], now: datetime)
     if not identity:
         raise MissingField("Say who it is: `customer_id`, `email_sha256` or `device_id`.", path="customer_id")
     visitor = _visitor(campaign, fields)
-    identify_visitor(advertiser=campaign.advertiser, visitor=visitor, identity=identity, now=now)
+    receive_identity(advertiser=campaign.advertiser, visitor=visitor, identity=identity, now=now)
     return as_json(200, {"ok": True})
 
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from apps.core.ids import uuid7
+from apps.pipeline.services import receiving
 from apps.tracking.models import ClientData, Conversion, IdentityKey, RejectedEvent, Sighting
 from apps.tracking.rules.clicks import sign_click
 from apps.tracking.rules.persons import email_hash
@@ -57,6 +58,25 @@ def test_a_click_that_is_not_there_yet_is_unknown_and_a_get_is_none(host, cast):
     assert (reply.status, reply.json["code"]) == (404, "unknown_click")
     assert host.get(PATH, {"customer_id": "4711"}).status == 405
     assert not IdentityKey.objects.exists()
+
+
+def test_who_a_visitor_is_wakes_the_workers(host, cast, monkeypatch):
+    rung = []
+    monkeypatch.setattr(receiving.settle_bell, "ring", lambda: rung.append(1))
+    assert tell(host, visitor="nobody", customer_id="4711").status == 422
+    assert tell(host, visitor=uuid4().hex, customer_id="4711").status == 200
+    assert rung == [1]
+
+
+def test_a_call_of_another_method_or_to_nowhere_is_answered_with_a_code(host, cast):
+    reply = host.get(PATH, {"customer_id": "4711"})
+    assert (reply.status, reply.headers["allow"], reply.json["code"]) == (405, "POST", "method_not_allowed")
+    kept = RejectedEvent.objects.get()
+    assert (kept.code, kept.campaign, kept.advertiser) == ("method_not_allowed", cast.campaign, cast.advertiser)
+    assert (host.get("/i/").status, host.post("/i/").json["code"]) == (405, "unknown_campaign")
+    for path in ("/i", "/s", "/s/acme-shop/refunds", "/i/acme-shop/x"):
+        reply = host.get(path)
+        assert (reply.status, reply.json["code"]) == (404, "not_found")
 
 
 def test_a_signature_is_asked_for_where_the_campaign_asks_for_it(host, cast):

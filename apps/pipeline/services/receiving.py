@@ -22,8 +22,10 @@ from apps.records.services import record_act
 from apps.tracking.changing import RecordedUpdate, lock_sale, record_refund, record_update
 from apps.tracking.claimed import tell_claimed_order
 from apps.tracking.duplicates import original_of
+from apps.tracking.identifying import identify_visitor
 from apps.tracking.rules.clients import Client
 from apps.tracking.rules.conversions import ConversionFact
+from apps.tracking.rules.persons import Identity
 from apps.tracking.rules.refunds import read_order_name, read_refund
 from apps.tracking.services import OrderRefConflict, record_conversion
 
@@ -156,6 +158,13 @@ def receive_refund(
                 details={"refund_ref": refund.refund_ref, "reason": refund.reason, "goal": goal},
             )
     return ReceivedRefund(refund.refund_ref, recorded.conversion_id, recorded.created)
+
+
+@transaction.atomic
+def receive_identity(*, advertiser: Advertiser, visitor: UUID, identity: Identity, now: datetime) -> None:
+    """Remember that a visitor is a customer, and wake the workers: conversions of who is thereby one person wait."""
+    identify_visitor(advertiser=advertiser, visitor=visitor, identity=identity, now=now)
+    transaction.on_commit(settle_bell.ring)
 
 
 def _received(

@@ -124,11 +124,18 @@ def note_awaited_clicks(conversion_ids: Collection[str]) -> None:
         run_sql(NOTE_CLICKS, [array_of(list(conversion_ids))])
 
 
-def unpark_conversions(*, campaign: Campaign | None = None, advertiser: Advertiser | None = None) -> int:
-    """Try parked conversions again, of a campaign or of an advertiser; return how many."""
+def unpark_conversions(
+    *,
+    campaign: Campaign | None = None,
+    advertiser: Advertiser | None = None,
+    conversion_ids: Collection[UUID] | None = None,
+) -> int:
+    """Try parked conversions again, of a campaign, of an advertiser or those named; return how many."""
     rows = Unsettled.objects.filter(parked_at__isnull=False)
     if campaign is not None:
         rows = rows.filter(conversion__campaign=campaign)
     if advertiser is not None:
         rows = rows.filter(advertiser=advertiser)
+    if conversion_ids is not None:
+        rows = rows.filter(pk__in=conversion_ids)
     return rows.update(parked_at=None, attempts=0, last_error="")

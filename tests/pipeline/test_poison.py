@@ -9,15 +9,22 @@ from django.db import OperationalError, connection
 from apps.commissions.models import Commission, Decision, Receipt
 from apps.commissions.selections import Selection
 from apps.core.actors import SYSTEM
+from apps.pipeline.books import check_books
 from apps.pipeline.services import correcting, settling
-from apps.pipeline.services.deciding import approve_matured
+from apps.pipeline.services.deciding import (
+    ConversionUnsettled,
+    approve_conversions,
+    approve_matured,
+    reject_conversions,
+)
 from apps.pipeline.services.deciding_chunks import work_on_decisions
 from apps.pipeline.services.deciding_jobs import ask_by_filter
 from apps.pipeline.services.receiving import receive_refund
+from apps.pipeline.services.retrying import retry_conversions
 from apps.pipeline.services.settling import PARKED_AFTER, SettleResult, settle_waiting
-from apps.records.models import Job, JobItem
+from apps.records.models import AuditEntry, Job, JobItem
 from apps.tracking.models import Unsettled
-from tests.cast import NOON, make_cast, make_conversion, make_touch
+from tests.cast import NOON, make_advertiser, make_cast, make_conversion, make_touch
 
 pytestmark = pytest.mark.django_db
 
@@ -101,6 +108,50 @@ def test_a_correction_that_fails_does_not_hold_up_the_others(acme, monkeypatch, 
     assert set(corrected) == {sales[0].pk, sales[2].pk}
     waiting = Unsettled.objects.get()
     assert (waiting.pk, waiting.attempts, waiting.parked_at) == (bad.pk, PARKED_AFTER, NOON)
+
+
+@pytest.fixture
+def stuck(acme):
+    """A settled sale whose refund cannot be booked, however often it is tried."""
+    visitor = uuid4()
+    make_touch(acme.enrollments.blog, visitor=visitor)
+    sale = make_conversion(acme.campaign, 100_00, NOON, "A-1", visitor=visitor)
+    settle_waiting(now=NOON)
+    trip("commissions_commission", sale)
+    receive_refund(advertiser=acme.advertiser, fields={"order_ref": "A-1", "refund_ref": "R", "amount": "50"}, now=NOON)
+    for _ in range(PARKED_AFTER):
+        settle_waiting(now=NOON)
+    assert Unsettled.objects.get().parked_at == NOON
+    return sale
+
+
+def test_what_was_tried_in_vain_can_be_rejected_but_not_approved(acme, stuck):
+    named = {"advertiser": acme.advertiser, "conversion_ids": [stuck.pk], "actor": SYSTEM, "now": NOON}
+    with pytest.raises(ConversionUnsettled):
+        approve_conversions(**named)
+    assert reject_conversions(**named, reason="returned").moved == 1
+    assert retry_conversions(advertiser=acme.advertiser, actor=SYSTEM, now=NOON) == 1
+    settle_waiting(now=NOON)
+    assert Unsettled.objects.count() == 0
+    assert check_books() == []
+
+
+def test_what_was_tried_in_vain_is_tried_again_at_somebodys_word(acme, stuck):
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TRIGGER trip ON commissions_commission")
+    assert retry_conversions(advertiser=acme.advertiser, actor=SYSTEM, now=NOON, conversion_ids=[uuid4()]) == 0
+    assert retry_conversions(advertiser=acme.advertiser, actor=SYSTEM, now=NOON, conversion_ids=[stuck.pk]) == 1
+    assert retry_conversions(advertiser=acme.advertiser, actor=SYSTEM, now=NOON, conversion_ids=[stuck.pk]) == 0
+    settle_waiting(now=NOON)
+    assert Unsettled.objects.count() == 0
+    assert sum(row.amount_minor for row in Commission.objects.all()) == 400
+    assert AuditEntry.objects.filter(verb="retry_settling").count() == 1
+
+
+def test_nobody_elses_conversion_is_tried_again(acme, stuck):
+    other = make_advertiser("other")
+    assert retry_conversions(advertiser=other, actor=SYSTEM, now=NOON, conversion_ids=[stuck.pk]) == 0
+    assert Unsettled.objects.get().parked_at == NOON
 
 
 def test_what_cannot_be_approved_by_its_deadline_does_not_hold_up_the_others(acme):

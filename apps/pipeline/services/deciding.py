@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from enum import StrEnum
 from uuid import UUID
 
 from django.db import transaction
@@ -43,7 +44,10 @@ class ConversionLocked(Conflict):
 
 class ConversionUnsettled(Conflict):
     code = "conversion_unsettled"
-    message = "The conversion is just being worked out; decide it in a moment."
+    message = (
+        "Something about the conversion is still to be worked out; decide it in a moment. Where that fails for good, "
+        "it can only be rejected."
+    )
 
 
 class NoSuchConversion(NotFound):
@@ -199,16 +203,14 @@ def decide_wishes(
     today = day_of(now, advertiser.zone)
     ids = [wish.conversion_id for wish in wishes]
     rows = {row.conversion_id: row for row in lock_for_deciding(advertiser.pk, ids)}
-    unsettled = {
-        str(id_) for id_ in Unsettled.objects.filter(conversion_id__in=ids).values_list("conversion_id", flat=True)
-    }
+    waits = waits_of(ids)
     decided = Decided()
     movable: dict[str, list[Wish]] = defaultdict(list)
     for wish in wishes:
         row = rows.get(wish.conversion_id)
         if row is not None and row.state == wish.state:
             decided.unchanged.append(wish.conversion_id)
-        elif code := _refusal(row, wish, wish.conversion_id in unsettled, sources, today):
+        elif code := refusal_of(row, wish, waits.get(wish.conversion_id), sources, today):
             decided.refused[wish.conversion_id] = code
         else:
             movable[wish.state].append(wish)
@@ -219,17 +221,35 @@ def decide_wishes(
     return decided
 
 
-def _refusal(
-    row: LockedDecision | None, wish: Wish, unsettled: bool, sources: Collection[str], today: date
+class Wait(StrEnum):
+    """Why a conversion is on the work list: it waits its turn, or it was tried in vain."""
+
+    TURN = "turn"
+    IN_VAIN = "in_vain"
+
+
+def waits_of(ids: Collection[str]) -> dict[str, Wait]:
+    """Return which conversions are still to be worked out, and how that stands."""
+    rows = Unsettled.objects.filter(conversion_id__in=list(ids)).values_list("conversion_id", "parked_at")
+    return {str(id_): Wait.TURN if parked_at is None else Wait.IN_VAIN for id_, parked_at in rows}
+
+
+def refusal_of(
+    row: LockedDecision | None, wish: Wish, wait: Wait | None, sources: Collection[str], today: date
 ) -> str | None:
-    """Return why a decision may not go where it is wished, or nothing."""
+    """Return why a decision may not go where it is wished, or nothing.
+
+    What cannot be worked out can still be rejected: then it owes nothing, whatever it would have come to.
+    """
     if row is None:
-        return ConversionUnsettled.code if unsettled else NoSuchConversion.code
+        return ConversionUnsettled.code if wait else NoSuchConversion.code
     if row.state not in sources or wish.state not in Decision.NEXT[row.state]:
         return ConversionAlreadyDecided.code
     if row.state == DecisionState.APPROVED and row.locks_on <= today:
         return ConversionLocked.code
-    return ConversionUnsettled.code if unsettled else None
+    if wait is None or (wait == Wait.IN_VAIN and wish.state == DecisionState.REJECTED):
+        return None
+    return ConversionUnsettled.code
 
 
 def note_decided(advertiser: Advertiser, wish: Wish, moved: Sequence[str], actor: Actor, now: datetime) -> None:

@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.db.models.fields.json import KT
 
 from apps.commissions.models import ConversionAlreadyDecided, Decision, DecisionState
-from apps.commissions.moving import Wish
+from apps.commissions.moving import LockedDecision, Wish
 from apps.core.actors import Actor
 from apps.core.errors import Invalid, Refusal
 from apps.core.money import Money
@@ -21,16 +21,19 @@ from apps.core.periods import day_of
 from apps.identity.models import Advertiser
 from apps.pipeline.rules.listed import InvalidDecision, Listed, Names, presentable, read_listed
 from apps.pipeline.services.deciding import (
+    EVERY_STATE,
     REFUSALS,
-    ConversionLocked,
     ConversionUnsettled,
     NoSuchConversion,
+    Wait,
     check_reason,
     decide_wishes,
+    refusal_of,
+    waits_of,
 )
 from apps.pipeline.services.deciding_lines import PartsLeft, correct_amount, parts_left, positions_of, reject_lines
 from apps.records.models import JobItem, JobItemOutcome
-from apps.tracking.models import Conversion, Unsettled
+from apps.tracking.models import Conversion
 
 DONE, UNCHANGED, REFUSED, WAITING = (JobItemOutcome(name) for name in ("DONE", "UNCHANGED", "REFUSED", "WAITING"))
 
@@ -181,9 +184,14 @@ def foresee(advertiser: Advertiser, items: Sequence[JobItem], *, now: datetime) 
     """
     rows = {item.pk: listed_of(item.content) for item in items if item.outcome == WAITING}
     known = resolve(advertiser, list(rows.values()))
-    ids = [UUID(target.id) for target in known.values()]
-    decisions = Decision.objects.for_advertiser(advertiser).in_bulk(ids)
-    unsettled = set(Unsettled.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    ids = [target.id for target in known.values()]
+    decisions = {
+        str(id_): LockedDecision(str(id_), state, locks_on)
+        for id_, state, locks_on in Decision.objects.for_advertiser(advertiser)
+        .filter(pk__in=map(UUID, ids))
+        .values_list("pk", "state", "locks_on")
+    }
+    waits = waits_of(ids)
     today = day_of(now, advertiser.zone)
     waiting = [item for item in items if item.pk in rows]
     taken = _named_before(waiting, known)
@@ -191,7 +199,6 @@ def foresee(advertiser: Advertiser, items: Sequence[JobItem], *, now: datetime) 
     left = parts_left(advertiser, of_parts)
     for item in waiting:
         row, target = rows[item.pk], known.get(rows[item.pk].name)
-        decision = decisions.get(UUID(target.id)) if target else None
         if target is None:
             _note(item, REFUSED, NoSuchConversion())
             continue
@@ -199,30 +206,28 @@ def foresee(advertiser: Advertiser, items: Sequence[JobItem], *, now: datetime) 
             _note(item, REFUSED, RepeatedInList())
             continue
         taken.add(target.id)
-        if decision is None or UUID(target.id) in unsettled:
-            _note(item, REFUSED, ConversionUnsettled())
+        decision, wait = decisions.get(target.id), waits.get(target.id)
+        try:
+            part = row.is_of_parts and _would_change(row, target, decision, left[target.id])
+            plain = row.state and not (row.lines or row.skus) and _would_move(row, target, decision, wait, today)
+        except Refusal as refusal:
+            _note(item, REFUSED, refusal)
         else:
-            try:
-                part = row.is_of_parts and _would_change(row, target, decision, left[target.id])
-                plain = row.state and not (row.lines or row.skus) and _would_move(row, decision, today)
-            except Refusal as refusal:
-                _note(item, REFUSED, refusal)
-            else:
-                _note(item, DONE if part or plain else UNCHANGED)
+            _note(item, DONE if part or plain else UNCHANGED)
 
 
-def _would_change(row: Listed, target: Known, decision: Decision, left: PartsLeft) -> bool:
+def _would_change(row: Listed, target: Known, decision: LockedDecision | None, left: PartsLeft) -> bool:
+    if decision is None:
+        raise ConversionUnsettled
     if decision.state == DecisionState.REJECTED:
         raise ConversionAlreadyDecided
     amount_minor = Money.parse(row.amount, target.currency).minor if row.amount else 0
     return left.would_change(lines=row.lines, skus=row.skus, amount_minor=amount_minor)
 
 
-def _would_move(row: Listed, decision: Decision, today: date) -> bool:
-    if decision.state == row.state:
+def _would_move(row: Listed, target: Known, decision: LockedDecision | None, wait: Wait | None, today: date) -> bool:
+    if decision is not None and decision.state == row.state:
         return False
-    if row.state not in Decision.NEXT[decision.state]:
-        raise ConversionAlreadyDecided
-    if decision.state == DecisionState.APPROVED and decision.locks_on <= today:
-        raise ConversionLocked
+    if code := refusal_of(decision, Wish(target.id, row.state), wait, EVERY_STATE, today):
+        raise REFUSALS[code]
     return True

@@ -17,6 +17,7 @@ from apps.core.ids import uuid7_from
 from apps.identity.models import Advertiser
 from apps.partners.models import Partner
 from apps.tracking.facts import amendments_of
+from apps.tracking.introducing import introduce_customer
 from apps.tracking.models import (
     Amendment,
     AmendmentOrigin,
@@ -64,13 +65,15 @@ class RecordedRefund:
 class RecordedUpdate:
     """The amended conversion, whether this call wrote something, and whether what it told holds.
 
-    `sequence` is 0 where the call said again what the conversion said from the start.
+    `sequence` is 0 where the call said again what the conversion said from the start. `is_of_other_customer` tells that
+    it named another one than the order came with, who stays.
     """
 
     conversion_id: UUID
     sequence: int
     created: bool
     holds: bool
+    is_of_other_customer: bool = False
 
 
 def lock_sale(*, advertiser: Advertiser | int, goal: str, order_ref: str) -> Conversion | None:
@@ -176,7 +179,8 @@ def _sold(sale: Conversion, refunds: list[Refund]) -> Sold:
 def record_update(*, campaign: Campaign, fact: ConversionFact, now: datetime) -> RecordedUpdate | None:
     """Store new content of a conversion that is there, or find the same said before; None where there is none.
 
-    Without a `sequence` it takes the next one; a lower one than the highest is kept without effect.
+    Without a `sequence` it takes the next one; a lower one than the highest is kept without effect. A customer whom
+    nobody named before is joined with the order's visitors.
     Raises CurrencyMismatch, OrderOfOtherCampaign, SequenceConflict.
     """
     sale = lock_sale(advertiser=campaign.advertiser_id, goal=fact.goal, order_ref=fact.order_ref)
@@ -187,6 +191,7 @@ def record_update(*, campaign: Campaign, fact: ConversionFact, now: datetime) ->
         raise OrderRefConflict(f"Order {fact.order_ref} is recorded for another campaign.", path="order_ref")
     if sale.currency != fact.currency:
         raise CurrencyMismatch(f"The order is in {sale.currency}.", path="currency")
+    who = introduce_customer(sale=sale, fact=fact, now=now)
     content = fact.as_amendment()
     digest = _digest(content)
     rows = list(sale.amendments.values_list("sequence", "turn", "origin", "content_hash"))
@@ -197,11 +202,14 @@ def record_update(*, campaign: Campaign, fact: ConversionFact, now: datetime) ->
     sequence = fact.sequence
     if sequence is None:
         same = hashes[last] == digest if last else first == fact.content_hash(campaign.pk)
-        sequence = last if same else last + 1
+        sequence = last if same and who.is_new_customer is None else last + 1
+    if who.is_new_customer is not None:
+        content["new_customer"] = who.is_new_customer
     if sequence in hashes or sequence == 0:
         if sequence and hashes[sequence] != digest:
             raise SequenceConflict(f"Amendment {sequence} is already recorded with other content.", path="sequence")
-        return RecordedUpdate(sale.pk, sequence, created=False, holds=sequence == last and not overruled)
+        holds = sequence == last and not overruled
+        return RecordedUpdate(sale.pk, sequence, not who.is_known, holds, who.is_other)
     Amendment.objects.create(
         advertiser_id=sale.advertiser_id,
         conversion=sale,
@@ -210,7 +218,7 @@ def record_update(*, campaign: Campaign, fact: ConversionFact, now: datetime) ->
         content_hash=digest,
         recorded_at=now,
     )
-    return RecordedUpdate(sale.pk, sequence, created=True, holds=sequence > last)
+    return RecordedUpdate(sale.pk, sequence, True, sequence > last, who.is_other)
 
 
 @transaction.atomic

@@ -88,7 +88,7 @@ FROM unnest(%s::bigint[], %s::uuid[]) AS w(id, person_id) WHERE k.id = w.id
 
 
 def lock_persons(advertiser_id: int) -> None:
-    """Hold an advertiser's person graph until the transaction ends; taken before any conversion's lock."""
+    """Hold an advertiser's person graph until the transaction ends; whoever holds it waits for no order's lock."""
     run_sql("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"persons of {advertiser_id}"])
 
 

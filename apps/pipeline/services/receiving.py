@@ -35,7 +35,9 @@ PARTS_MISMATCH = "parts_mismatch"
 """The lines and the discount do not come to the amount: the difference is a line of the default category."""
 UNKNOWN_GOAL = HoldReason.UNKNOWN_GOAL.value
 """No rule of the campaign's plans names the goal: what it would earn by other rules waits on hold."""
-HINTS = (PARTS_MISMATCH, UNKNOWN_GOAL)
+OTHER_CUSTOMER = "other_customer"
+"""The order came with another customer than an update names: the first one stays."""
+HINTS = (PARTS_MISMATCH, UNKNOWN_GOAL, OTHER_CUSTOMER)
 MILLISECOND = timedelta(milliseconds=1)  # what an id's moment is cut to
 
 
@@ -185,17 +187,18 @@ def _received(
         created=created,
         status=DUPLICATE if original else state or DecisionState.PENDING,
         duplicate_of=original,
-        hints=_hints(campaign, fact, now),
+        hints=_hints(campaign, fact, now, update),
         update=update,
     )
 
 
-def _hints(campaign: Campaign, fact: ConversionFact, now: datetime) -> tuple[str, ...]:
+def _hints(campaign: Campaign, fact: ConversionFact, now: datetime, update: RecordedUpdate | None) -> tuple[str, ...]:
     """Return the codes of what is stored as it was told, though the shop may have meant it otherwise."""
     at = fact.moved_to or fact.occurred_at or now
     found = {
         PARTS_MISMATCH: fact.has_other_parts,
         UNKNOWN_GOAL: not knows_goal(campaign, fact.goal, at),
+        OTHER_CUSTOMER: update is not None and update.is_of_other_customer,
     }
     return tuple(code for code, holds in found.items() if holds)
 

@@ -1,4 +1,4 @@
-"""Close a month: see what it gives, type its name, close; then issue the invoices."""
+"""Close a month: see what it gives, type its name, close."""
 
 from __future__ import annotations
 
@@ -21,18 +21,15 @@ from apps.commissions.selections import payable
 from apps.console.access import FINANCE, access_of, actor_of, may
 from apps.console.filters import read_day
 from apps.console.forms import PlainForm
-from apps.console.partner_view import OBSTACLES
+from apps.console.issuing import obstacles_of, open_statements
 from apps.console.site import site
 from apps.core.errors import Refusal
 from apps.core.periods import Period, add_months, day_of
-from apps.identity.models import Advertiser, LegalEntity
+from apps.identity.models import Advertiser
 from apps.insights.book import BookRow, book_of
-from apps.invoices.rules import obstacles
-from apps.invoices.selectors import agreement_of, payee_party, payer_party, unsettled_statements
 from apps.ledger.reconciling import last_reconciliation
-from apps.partners.models import Partner, Partnership
-from apps.pipeline.services.closing import close_month, issue_invoices, preview_month
-from apps.statements.models import ClosedPeriod, Statement
+from apps.pipeline.services.closing import close_month, preview_month
+from apps.statements.models import ClosedPeriod
 from apps.statements.selectors import StatementPreview
 
 SHOWN_MONTHS = 6
@@ -45,12 +42,6 @@ class PreviewRow:
     preview: StatementPreview
     obstacles: tuple[str, ...]
     ends: str
-
-
-@dataclass(frozen=True, slots=True)
-class OpenStatement:
-    statement: Statement
-    obstacles: tuple[str, ...]
 
 
 class TypedMonth(PlainForm):
@@ -137,36 +128,6 @@ def close(request: HttpRequest, advertiser: Advertiser, month: date, now: dateti
     return back
 
 
-@site.page("closing/invoices/", "closing_invoices")
-def invoices(request: HttpRequest) -> HttpResponse:
-    """Issue what is payable and not settled; whatever is blocked stays and says why."""
-    if not may(request, FINANCE):
-        raise PermissionDenied
-    month = read_day(f"{request.POST.get('month', '')}-01")
-    back = HttpResponseRedirect(reverse("admin:closing") + (f"?month={month:%Y-%m}" if month else ""))
-    if request.method != "POST":
-        return back
-    advertiser, now = access_of(request).advertiser, timezone.now()
-    try:
-        result = issue_invoices(advertiser=advertiser, actor=actor_of(request), now=now)
-    except Refusal as refusal:
-        messages.error(request, refusal.message)
-        return back
-    number = len(result.issued)
-    messages.success(request, ngettext("%d invoice is issued.", "%d invoices are issued.", number) % number)
-    if result.without_document:
-        text = ngettext(
-            "%d was settled without a document.", "%d were settled without a document.", result.without_document
-        )
-        messages.info(request, text % result.without_document)
-    if result.blocked:
-        text = ngettext(
-            "%d statement is blocked; see why below.", "%d statements are blocked; see why below.", len(result.blocked)
-        )
-        messages.warning(request, text % len(result.blocked))
-    return back
-
-
 def preview_rows(advertiser: Advertiser, month: date) -> list[PreviewRow]:
     previews = preview_month(advertiser=advertiser, month=month)
     on = add_months(month, 1) - date.resolution
@@ -177,36 +138,6 @@ def preview_rows(advertiser: Advertiser, month: date) -> list[PreviewRow]:
         ends = _("carried") if not row.payable_minor else _("blocked") if why else _("invoice")
         rows.append(PreviewRow(row, why, ends))
     return rows
-
-
-def open_statements(advertiser: Advertiser) -> list[OpenStatement]:
-    """Return the payable statements that nothing settles yet, each with what stands in its way."""
-    rows = list(unsettled_statements(advertiser=advertiser).filter(payable_minor__gt=0).select_related("partner"))
-    if not rows:
-        return []
-    last = max(row.period.upper for row in rows) - date.resolution
-    found = obstacles_of(advertiser, [row.partner_id for row in rows], last)
-    return [OpenStatement(row, found.get(row.partner_id, ())) for row in rows]
-
-
-def obstacles_of(advertiser: Advertiser, partner_ids: list[int], on: date) -> dict[int, tuple[str, ...]]:
-    """Return in words what stands between partners and their documents. Three queries."""
-    entity = LegalEntity.objects.filter(advertiser=advertiser, is_default=True).first()
-    if entity is None:
-        return {partner_id: (str(OBSTACLES["payer_missing"]),) for partner_id in partner_ids}
-    payer = payer_party(entity)
-    agreements = {
-        row.partner_id: agreement_of(row)
-        for row in Partnership.objects.for_advertiser(advertiser).filter(partner__in=partner_ids)
-    }
-    partners = Partner.objects.filter(pk__in=partner_ids).select_related("tax_profile")
-    found = {}
-    for partner in partners:
-        blocked = obstacles(payer, payee_party(partner), on, agreement=agreements.get(partner.pk))
-        found[partner.pk] = tuple(
-            str(OBSTACLES.get(row.code, row.message)) for row in blocked if row.code != "statement_only"
-        )
-    return found
 
 
 def totals_of(rows: list[StatementPreview]) -> dict[str, Counter]:

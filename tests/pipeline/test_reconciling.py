@@ -143,7 +143,9 @@ def test_issuing_in_the_console_is_refused_in_words(acme):
     owner = sign_in(make_member(acme.advertiser))
     close_month(advertiser=acme.advertiser, month=MONTH, actor=SYSTEM, now=CLOSED)
     raise_posting()
-    answer = owner.post(reverse("admin:closing_invoices"), {"month": "2026-02"}, follow=True)
+    run = owner.get(reverse("admin:closing_invoices")).context["run"]
+    content = {"month": "2026-02", "typed": str(len(run.invoices)), "seen": run.seen}
+    answer = owner.post(reverse("admin:closing_invoices"), content, follow=True)
     assert "The books do not add up" in answer.content.decode()
     assert not Invoice.objects.exists()
 

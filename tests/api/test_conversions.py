@@ -46,7 +46,8 @@ def test_conversion_is_told_once(owner, acme):
 
     conversion = Conversion.objects.get()
     assert (first.status_code, again.status_code) == (201, 200)
-    assert first.json() == again.json() == {"ok": True, "id": str(conversion.pk), "status": "PENDING"}
+    told = {"ok": True, "id": str(conversion.pk), "status": "PENDING", "hints": ["parts_mismatch"]}
+    assert first.json() == again.json() == told
     assert (conversion.amount_minor, conversion.click_ids, conversion.coupons) == (108329, [id_], ["SAVE10"])
     assert (conversion.source, conversion.new_customer, conversion.recorded_at) == ("api", True, NOON)
     assert ConversionLine.objects.get().unit_price_minor == 54165

@@ -21,8 +21,9 @@ from apps.api.access import actor_of
 from apps.api.fields import AmountField, LaterAmountField
 from apps.api.idempotency import HEADER, answer_once
 from apps.api.parsing import ExactJSONParser
+from apps.api.schema import once, refusals
 from apps.api.v1.refunds import EXAMPLES as REFUND_EXAMPLES
-from apps.api.v1.refunds import REFUND, RefundOfInput, RefundTold, refunded
+from apps.api.v1.refunds import REFUND, REFUNDED_WRONG, RefundOfInput, RefundTold, refunded
 from apps.api.v1.telling import (
     BATCH_ANSWER,
     BATCH_EXAMPLE,
@@ -30,6 +31,7 @@ from apps.api.v1.telling import (
     LOCKED,
     SALE_EXAMPLE,
     STATUSES,
+    TOLD_WRONG,
     UPDATE_EXAMPLE,
     BatchInput,
     BatchTold,
@@ -136,6 +138,8 @@ def status_of(decision: Decision | None, today: date) -> str:
 
 
 READ = "Scope: `conversions:read`."
+UNDECIDABLE = ("already_decided", "conversion_unsettled")
+UNREASONED = ("invalid_body", "invalid_field", "reason_needed")
 DECIDE = "Scope: `conversions:decide`. The same decision again changes nothing."
 
 
@@ -186,11 +190,16 @@ class ConversionViewSet(viewsets.ReadOnlyModelViewSet):
         "is answered 200 with the same id, the same key with other content 409 `order_ref_conflict`. "
         "Amounts are decimal strings with a point; `1.083,29` and `1,083.29` are 422 `invalid_amount`. "
         "With `update` it amends what was told: while the decision is open the conversion is settled anew, afterwards "
-        "the difference is booked as a correction.",
+        "the difference is booked as a correction. A customer whom only the update names joins the order; once it is "
+        "decided, nothing is shared anew.",
         parameters=[HEADER],
         request=ConversionInput,
         examples=[SALE_EXAMPLE, UPDATE_EXAMPLE],
-        responses={201: ConversionTold, 200: OpenApiResponse(ConversionTold, description="An exact repeat.")},
+        responses={
+            201: ConversionTold,
+            200: OpenApiResponse(ConversionTold, description="An exact repeat."),
+            **once(TOLD_WRONG),
+        },
     )
     def create(self, request: Request) -> Response:
         with kept_where_refused(request) as call:
@@ -205,7 +214,7 @@ class ConversionViewSet(viewsets.ReadOnlyModelViewSet):
         parameters=[HEADER],
         request=BatchInput,
         examples=[BATCH_EXAMPLE, BATCH_ANSWER],
-        responses={200: BatchTold},
+        responses={200: BatchTold, **once({422: ("invalid_batch", "invalid_body")})},
     )
     @action(detail=False, methods=["post"], pagination_class=None, filter_backends=[])
     def batch(self, request: Request) -> Response:
@@ -220,7 +229,11 @@ class ConversionViewSet(viewsets.ReadOnlyModelViewSet):
         parameters=[HEADER],
         request=RefundOfInput,
         examples=REFUND_EXAMPLES,
-        responses={201: RefundTold, 200: OpenApiResponse(RefundTold, description="An exact repeat.")},
+        responses={
+            201: RefundTold,
+            200: OpenApiResponse(RefundTold, description="An exact repeat."),
+            **once({404: ("not_found",), **REFUNDED_WRONG}),
+        },
     )
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
     def refund(self, request: Request, pk: UUID) -> Response:
@@ -234,7 +247,10 @@ class ConversionViewSet(viewsets.ReadOnlyModelViewSet):
         return Response(explain_conversion(self.get_object().pk))
 
     @extend_schema(
-        summary="Approve a conversion", description=DECIDE, request=None, responses=ConversionDetailSerializer
+        summary="Approve a conversion",
+        description=DECIDE,
+        request=None,
+        responses={200: ConversionDetailSerializer, **refusals({409: UNDECIDABLE})},
     )
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
     def approve(self, request: Request, pk: UUID) -> Response:
@@ -250,7 +266,12 @@ class ConversionViewSet(viewsets.ReadOnlyModelViewSet):
         summary="Reject a conversion",
         description=DECIDE,
         request=RejectionInput,
-        responses=ConversionDetailSerializer,
+        responses={
+            200: ConversionDetailSerializer,
+            **refusals(
+                {409: (*UNDECIDABLE, "conversion_locked"), 422: ("invalid_body", "invalid_field", "reason_needed")}
+            ),
+        },
     )
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
     def reject(self, request: Request, pk: UUID) -> Response:

@@ -21,6 +21,7 @@ from apps.api.access import actor_of
 from apps.api.idempotency import HEADER, answer_once
 from apps.api.paging import KeysetPagination
 from apps.api.parsing import ExactJSONParser
+from apps.api.schema import once, refusals
 from apps.campaigns.models import Campaign
 from apps.commissions.models import DecisionState
 from apps.commissions.selections import Selection
@@ -35,6 +36,11 @@ from apps.tracking.rules.fields import InvalidField, text_of
 
 FILTERS = ("campaign", "partner", "order_ref", "goal", "occurred_from", "occurred_to", "status")
 LOCKED = "LOCKED"
+ASKED_WRONG = (
+    *("invalid_body", "invalid_decision", "invalid_field", "items_or_filter", "moment_to_come", "nothing_asked"),
+    *("reason_needed", "too_many_items"),
+)
+"""The codes that decisions asked for are refused with."""
 
 
 class ItemsOrFilter(Invalid):
@@ -105,11 +111,13 @@ class DecisionsView(APIView):
     @extend_schema(
         summary="Decide many conversions",
         description="Scope: `conversions:decide`. Answers at once with a job; workers do it in chunks. Rows are told "
-        "apart: one that is refused stops none of the others. The same list again changes nothing. 422: "
-        "`items_or_filter`, `too_many_items`, `nothing_asked`, `invalid_decision`, `reason_needed`, `moment_to_come`.",
+        "apart: one that is refused stops none of the others. The same list again changes nothing.",
         parameters=[HEADER],
         request=DecisionsInput,
-        responses={202: OpenApiResponse(JobSerializer, description="The job; see `/jobs/{id}/`.")},
+        responses={
+            202: OpenApiResponse(JobSerializer, description="The job; see `/jobs/{id}/`."),
+            **once({409: ("job_key_reused",), 422: ASKED_WRONG}),
+        },
         examples=[
             OpenApiExample(
                 "A list",
@@ -247,17 +255,21 @@ class JobViewSet(viewsets.ReadOnlyModelViewSet):
             JobItemSerializer(pages.paginate_queryset(rows, request, self), many=True).data
         )
 
-    @extend_schema(summary="Stop a job", description=f"{DECIDE} What it decided stays.", request=None)
+    @extend_schema(
+        summary="Stop a job",
+        description=f"{DECIDE} What it decided stays.",
+        request=None,
+        responses={200: JobSerializer, **refusals({409: ("job_over",)})},
+    )
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
     def cancel(self, request: Request, pk: int) -> Response:
         return self._act(request, cancel_job)
 
     @extend_schema(
         summary="Undo a job",
-        description=f"{DECIDE} Holds and releases only; 409 `not_undoable` for the others, `job_running` before it "
-        "is over. Answers with the new job.",
+        description=f"{DECIDE} Holds and releases only, once it is over. Answers with the new job.",
         request=None,
-        responses={200: JobSerializer},
+        responses={200: JobSerializer, **refusals({409: ("job_running", "not_undoable")})},
     )
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
     def undo(self, request: Request, pk: int) -> Response:

@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 
 from apps.api.idempotency import HEADER, answer_once
 from apps.api.parsing import ExactJSONParser
+from apps.api.schema import once
 from apps.api.v1.telling import Call, campaign_of, kept_where_refused
 from apps.campaigns.models import Campaign
 from apps.identity.models import Scope
@@ -23,9 +24,18 @@ from apps.tracking.rules.refunds import REASONS, read_order_name
 
 REFUND = (
     "Scope: `conversions:write`. `refund_ref` is the shop's own number of the refund: an exact repeat is answered 200, "
-    "the same number with other content 409 `refund_ref_conflict`. 422: `unknown_line`, `more_than_sold`, "
-    "`invalid_amount`, `currency_mismatch`, `invalid_refund`."
+    "the same number with other content 409. Lines and amounts together give back no more than was sold; what a refund "
+    "told before its sale says too much of is kept as a refused call once the sale comes."
 )
+REFUNDED_WRONG = {
+    409: ("refund_ref_conflict",),
+    422: (
+        *("currency_mismatch", "currency_not_accepted", "invalid_amount", "invalid_body", "invalid_currency"),
+        *("invalid_field", "invalid_lines", "invalid_occurred_at", "invalid_refund", "missing_field", "more_than_sold"),
+        *("order_of_other_campaign", "unknown_campaign", "unknown_line"),
+    ),
+}
+"""The codes that a refund is refused with, by status."""
 EXAMPLES = [
     OpenApiExample(
         "An amount",
@@ -104,7 +114,11 @@ class RefundsView(APIView):
         parameters=[HEADER],
         request=RefundInput,
         examples=EXAMPLES,
-        responses={201: RefundTold, 200: OpenApiResponse(RefundTold, description="An exact repeat.")},
+        responses={
+            201: RefundTold,
+            200: OpenApiResponse(RefundTold, description="An exact repeat."),
+            **once(REFUNDED_WRONG),
+        },
     )
     def post(self, request: Request) -> Response:
         with kept_where_refused(request) as call:

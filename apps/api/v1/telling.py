@@ -18,15 +18,24 @@ from apps.campaigns.models import Campaign
 from apps.commissions.models import DecisionState
 from apps.core.errors import Invalid, Refusal
 from apps.identity.models import Advertiser
-from apps.pipeline.services.receiving import receive_conversion
+from apps.pipeline.services.receiving import DUPLICATE, HINTS, receive_conversion
 from apps.tracking.rules.conversions import read_conversion
 from apps.tracking.rules.fields import InvalidBody, MissingField, text_of
 from apps.tracking.selectors import terms_of
 from apps.tracking.services import record_rejection
 
-LOCKED, DUPLICATE = "LOCKED", "DUPLICATE"
+LOCKED = "LOCKED"
 STATUSES = [*DecisionState.values, LOCKED, DUPLICATE]
 MOST_ROWS = 1_000
+TOLD_WRONG = {
+    409: ("order_ref_conflict", "sequence_conflict"),
+    422: (
+        *("currency_mismatch", "currency_not_accepted", "forged_click", "invalid_amount", "invalid_body"),
+        *("invalid_currency", "invalid_email_sha256", "invalid_field", "invalid_lines", "invalid_occurred_at"),
+        *("invalid_parts", "missing_field", "unknown_campaign"),
+    ),
+}
+"""The codes that a conversion told is refused with, by status."""
 
 
 class UnknownCampaign(Invalid):
@@ -57,7 +66,14 @@ class ConversionInput(serializers.Serializer):
     lines = LineInput(many=True, required=False)
     parts = serializers.CharField(required=False, help_text="Instead of `lines`: `CATEGORY:11.10|CATEGORY:14.99`.")
     coupon = serializers.ListField(child=serializers.CharField(max_length=80), required=False)
-    new_customer = serializers.BooleanField(required=False)
+    new_customer = serializers.BooleanField(required=False, help_text="Left out, it is decided from the history.")
+    customer_id = serializers.CharField(
+        max_length=200, required=False, help_text="The shop's own number of its customer; kept as a keyed hash only."
+    )
+    email_sha256 = serializers.CharField(
+        max_length=64, required=False, help_text="SHA-256 of the e-mail in lower case and without spaces, in hex."
+    )
+    device_id = serializers.CharField(max_length=200, required=False, help_text="A device that the customer uses.")
     occurred_at = serializers.DateTimeField(required=False, help_text="With its zone. Default: now.")
     country = serializers.CharField(max_length=2, required=False)
     test = serializers.BooleanField(required=False)
@@ -69,10 +85,19 @@ class ConversionInput(serializers.Serializer):
     )
 
 
-class ConversionTold(serializers.Serializer):
-    ok = serializers.BooleanField()
-    id = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=STATUSES)
+class Told(serializers.Serializer):
+    """What a call is told of its conversion, alone or in a batch."""
+
+    duplicate_of = serializers.UUIDField(
+        required=False, help_text="The conversion that it repeats by its campaign's scope: it is kept and not paid."
+    )
+    hints = serializers.ListField(
+        child=serializers.ChoiceField(choices=HINTS),
+        required=False,
+        help_text="It is stored as told, but: `parts_mismatch` lines and discount do not come to the amount; "
+        "`unknown_goal` no rule of the plan names the goal, what it would earn waits on hold; `other_customer` an "
+        "update names another customer than the order came with, who stays.",
+    )
     sequence = serializers.IntegerField(required=False, help_text="Of an update: its place, 0 where nothing is new.")
     holds = serializers.BooleanField(required=False, help_text="Of an update: no later one holds instead.")
     ignored = serializers.ListField(
@@ -82,11 +107,17 @@ class ConversionTold(serializers.Serializer):
     )
 
 
+class ConversionTold(Told):
+    ok = serializers.BooleanField()
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=STATUSES)
+
+
 class BatchInput(serializers.Serializer):
     conversions = ConversionInput(many=True, help_text=f"Up to {MOST_ROWS:,} conversions, as they are told one by one.")
 
 
-class BatchRow(serializers.Serializer):
+class BatchRow(Told):
     row = serializers.IntegerField(help_text="Its place in the call, from 0.")
     answer = serializers.IntegerField(help_text="The status it would have been answered alone: 201, 200, 409, 422.")
     id = serializers.UUIDField(required=False)

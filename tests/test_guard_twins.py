@@ -28,6 +28,7 @@ from apps.tracking.models import (
     FirstOfScope,
     IdentityKey,
     IdentityLink,
+    LiftedDuplicate,
     Merge,
     Person,
     Refund,
@@ -132,6 +133,8 @@ TRIGGERS = {
     "invoices_settlement.pgtrigger_never_deleted": "DELETE FROM invoices_settlement",
     "outbox_attempt.pgtrigger_never_changed": "UPDATE outbox_attempt SET outcome = 'FAILED'",
     "outbox_outbox.pgtrigger_content_never_changes": "UPDATE outbox_outbox SET address = 'elsewhere'",
+    "tracking_duplicate.pgtrigger_kept_until_lifted": "DELETE FROM tracking_duplicate",
+    "tracking_duplicate.pgtrigger_never_edited": "UPDATE tracking_duplicate SET scope = scope",
     "tracking_touchpoint.touchpoint_append_only": "UPDATE tracking_touchpoint SET partner_id = 1",
 }
 # What writes a row beside a statement's own: on the work list, or of a claim's moves; without the guard none is there.
@@ -391,6 +394,9 @@ def tell_of_persons(acme, sale, other):
     CustomerStanding.objects.create(conversion=sale, is_new=True, reason="first_order", decided_at=SOLD, **of_acme)
     FirstOfScope.objects.create(campaign=acme.campaign, conversion=sale, key="click", occurred_at=SOLD, **of_acme)
     Duplicate.objects.create(conversion=other, original=sale, scope="CLICK", recorded_at=SOLD, **of_acme)
+    LiftedDuplicate.objects.create(
+        conversion=sale, original=other, scope="CLICK", recorded_at=SOLD, lifted_at=SOLD, **of_acme
+    )
     Repeat.objects.create(conversion=sale, original=other, recorded_at=SOLD, **of_acme)
     StatedTouch.objects.create(conversion=sale, touch_id=uuid4(), visitor=uuid4(), recorded_at=SOLD, **of_acme)
     settle_waiting(now=SOLD)

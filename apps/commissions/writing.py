@@ -107,15 +107,21 @@ def rejected_among(conversion_ids: Collection[str]) -> set[str]:
     return {row[0] for row in rows}
 
 
-def receipt_hashes(conversion_ids: Sequence[str]) -> dict[str, str]:
-    """Return the hashes of the receipts that are there, by conversion."""
+def receipt_hashes(conversion_ids: Sequence[str]) -> dict[str, tuple[str, bool]]:
+    """Return the hashes of the receipts that are there, and whether what is earned is unpaid as a duplicate's."""
     if not conversion_ids:
         return {}
     rows = read_rows(
-        f"SELECT conversion_id, sha256 FROM {Receipt._meta.db_table} WHERE conversion_id = ANY(%s::uuid[])",
+        f"""
+        SELECT r.conversion_id, r.sha256, EXISTS (
+            SELECT 1 FROM {Commission._meta.db_table} m
+            WHERE m.conversion_id = r.conversion_id AND m.kind = '{SALE}' AND m.payable_reason = 'duplicate'
+        )
+        FROM {Receipt._meta.db_table} r WHERE r.conversion_id = ANY(%s::uuid[])
+        """,
         [array_of(conversion_ids)],
     )
-    return {row[0]: row[1] for row in rows}
+    return {row[0]: (row[1], row[2]) for row in rows}
 
 
 def receipt_touches(conversion_ids: Sequence[str]) -> dict[str, list[str]]:

@@ -176,6 +176,8 @@ def conversion_step(conversion: Conversion) -> Step:
             _("Not paid: it repeats order %(order)s (%(scope)s).")
             % {"order": verdict.original.order_ref, "scope": verdict.get_scope_display()}
         )
+    for lifted in conversion.lifted_duplicates.select_related("original").order_by("pk"):
+        details.append(_("It repeated order %s until that was rejected.") % lifted.original.order_ref)
     return Step(
         at=conversion.occurred_at,
         title=_("Order %(order)s: %(amount)s")

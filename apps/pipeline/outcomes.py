@@ -50,6 +50,11 @@ class Settled(NamedTuple):
     decision: DecisionRow
     pays_unknown_goal: bool
 
+    @property
+    def standing(self) -> tuple[str, bool]:
+        """Return what tells one result from another: the receipt's hash, and whether it is unpaid as a duplicate's."""
+        return self.receipt.sha256, any(row.payable_reason == "duplicate" for row in self.commissions)
+
 
 def work_out(told: Sequence[Told]) -> Iterator[Settled | Exception]:
     """Yield in their order what conversions come to, or why one comes to nothing: NoPolicy, NoPlanYet, ForeignAmounts.

@@ -11,7 +11,7 @@ from django.db import connection
 
 from apps.campaigns.models import Campaign
 from apps.tracking.facts import ConversionRow, conversions_by_id
-from apps.tracking.models import Conversion, Duplicate, FirstOfScope, KeyKind, Sighting
+from apps.tracking.models import Conversion, Duplicate, FirstOfScope, KeyKind, LiftedDuplicate, Sighting
 from apps.tracking.rules.duplicates import CUSTOMER_GOAL, First, Sold, Verdicts, judge, keys_of
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtext('tracking.duplicates'), %s)"
@@ -27,7 +27,8 @@ def duplicates_among(
 ) -> frozenset[str]:
     """Return the ids of those that are duplicates, deciding on what is not decided yet; tests are no duplicates.
 
-    `rejected` says which conversions are rejected by now: nothing repeats those. A verdict once given stays.
+    `rejected` says which conversions are rejected by now: nothing repeats those, and a verdict that names one is lifted
+    where the conversion is still open, as all that are given here are. Any other verdict once given stays.
     Campaigns without a scope cost nothing. The caller holds the conversions' work-list rows and a transaction.
     """
     scoped = [row for row in conversions if campaigns[row.campaign_id].dedup_scope and not row.is_test]
@@ -39,6 +40,7 @@ def duplicates_among(
     for campaign_id in sorted(groups):
         with connection.cursor() as cursor:
             cursor.execute(LOCK, [campaign_id % 2**31])
+        _lift([row.id for row in groups[campaign_id]], rejected, now)
         _judge(groups[campaign_id], campaigns[campaign_id], rejected, now)
     ids = [row.id for row in scoped]
     return frozenset(str(pk) for pk in Duplicate.objects.filter(pk__in=ids).values_list("pk", flat=True))
@@ -69,6 +71,30 @@ def original_of(
         alike = alike.filter(click_ids__overlap=rows[0].click_ids)
     rows += conversions_by_id(list(alike.values_list("pk", flat=True).distinct()))
     return _verdicts(rows, campaign, rejected).duplicates.get(str(conversion_id))
+
+
+def repeating_rejected(ids: Sequence[str], *, rejected: Callable[[Collection[str]], Collection[str]]) -> frozenset[str]:
+    """Return those whose verdict names a conversion that is rejected by now: it is lifted when they are settled."""
+    verdicts = list(Duplicate.objects.filter(pk__in=ids).values_list("pk", "original_id")) if ids else []
+    fallen = rejected({str(original) for _, original in verdicts}) if verdicts else ()
+    return frozenset(str(pk) for pk, original in verdicts if str(original) in fallen)
+
+
+def _lift(ids: Sequence[str], rejected: Callable[[Collection[str]], Collection[str]], now: datetime) -> None:
+    """Lift the verdicts of open conversions that repeat rejected ones; what was judged is kept beside."""
+    lifted = list(Duplicate.objects.filter(pk__in=repeating_rejected(ids, rejected=rejected)))
+    LiftedDuplicate.objects.bulk_create(
+        LiftedDuplicate(
+            advertiser_id=verdict.advertiser_id,
+            conversion_id=verdict.conversion_id,
+            original_id=verdict.original_id,
+            scope=verdict.scope,
+            recorded_at=verdict.recorded_at,
+            lifted_at=now,
+        )
+        for verdict in lifted
+    )
+    Duplicate.objects.filter(pk__in=[verdict.pk for verdict in lifted]).delete()
 
 
 def _judge(

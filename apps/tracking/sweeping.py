@@ -20,7 +20,7 @@ from apps.core.reading import array_of, read_rows, run_sql
 from apps.tracking.joining import join_keys
 from apps.tracking.models import AwaitedClick, AwaitedSale, Stirred
 from apps.tracking.rules.persons import VISITOR, Key
-from apps.tracking.waking import OF_CONVERSIONS, mark_persons, mark_visitors
+from apps.tracking.waking import OF_CONVERSIONS, mark_persons, mark_repeats, mark_visitors
 
 AT_ONCE = 100
 # Found and forgotten in one statement, so that nothing is forgotten that was not found.
@@ -43,7 +43,7 @@ STIRRED = """
 DELETE FROM tracking_stirred WHERE id IN (
     SELECT id FROM tracking_stirred WHERE advertiser_id = %s ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
 )
-RETURNING id, visitors, since, persons, keys
+RETURNING id, visitors, since, persons, keys, firsts
 """
 logger = logging.getLogger(__name__)
 
@@ -125,12 +125,14 @@ def _wake_stirred(advertiser_id: int, now: datetime) -> int:
     while True:
         with transaction.atomic():
             marks = read_rows(STIRRED, [advertiser_id, AT_ONCE])
-            for _, visitors, since, _, _ in marks:
+            for _, visitors, since, *_ in marks:
                 if since is not None:
                     woken += mark_visitors(advertiser_id=advertiser_id, visitors=visitors, since=since, now=now)
-            persons = {person for _, _, _, stirred, _ in marks for person in stirred}
-            keys = {key for _, _, _, _, parted in marks for key in parted}
+            persons = {person for _, _, _, stirred, _, _ in marks for person in stirred}
+            keys = {key for _, _, _, _, parted, _ in marks for key in parted}
             if persons or keys:
                 woken += mark_persons(advertiser_id=advertiser_id, persons=persons, keys=keys, now=now)
+            if firsts := {first for *_, rejected in marks for first in rejected}:
+                woken += mark_repeats(firsts=firsts, now=now)
         if len(marks) < AT_ONCE:
             return woken

@@ -10,7 +10,7 @@ from apps.campaigns.models import Campaign
 from apps.core.ids import uuid7_floor
 from apps.core.reading import array_of, read_rows, run_sql
 from apps.identity.models import Advertiser
-from apps.tracking.models import Stirred, Unsettled
+from apps.tracking.models import FirstOfScope, Stirred, Unsettled
 
 # The mark waits for a worker that is just settling the conversion, and comes again once that is done.
 MARK = """
@@ -58,6 +58,27 @@ SELECT t.id FROM unnest(%s::uuid[]) AS w(visitor)
 JOIN tracking_touchpoint t ON t.advertiser_id = %s AND t.visitor = w.visitor AND t.id >= %s
 WHERE EXISTS (SELECT 1 FROM tracking_conversion WHERE advertiser_id = %s AND click_ids <> '{}')
 """
+# Those judged to repeat a first, and those that are alike and may be judged so just now: these are on the work list.
+REPEATING = MARK.format(
+    rows="""
+    SELECT c.id, c.advertiser_id, 0, '', %s::timestamptz FROM tracking_conversion c
+    WHERE c.id IN (
+        SELECT d.conversion_id FROM tracking_duplicate d WHERE d.original_id = ANY(%s::uuid[])
+        UNION
+        SELECT w.conversion_id FROM tracking_conversion f
+        JOIN tracking_conversion a ON a.advertiser_id = f.advertiser_id AND a.campaign_id = f.campaign_id
+            AND a.click_ids <> '{}' AND a.click_ids && f.click_ids
+        JOIN tracking_unsettled w ON w.conversion_id = a.id
+        WHERE f.id = ANY(%s::uuid[]) AND a.id <> f.id
+        UNION
+        SELECT w.conversion_id FROM tracking_sighting f
+        JOIN tracking_sighting a ON a.key_id = f.key_id AND a.conversion_id <> f.conversion_id
+        JOIN tracking_unsettled w ON w.conversion_id = a.conversion_id
+        WHERE f.conversion_id = ANY(%s::uuid[])
+    )
+    ORDER BY c.id
+    """
+)
 CLICKS_LAST = timedelta(days=366)
 NOTE_CLICKS = """
 INSERT INTO tracking_awaitedclick (conversion_id, advertiser_id, click_id)
@@ -91,6 +112,23 @@ def wake_conversions_of_persons(
     """
     Stirred.objects.create(advertiser_id=advertiser_id, persons=list(persons), keys=list(keys))
     return mark_persons(advertiser_id=advertiser_id, persons=persons, keys=keys, now=now)
+
+
+def wake_repeats_of(*, advertiser_id: int, rejected: Collection[str]) -> None:
+    """Let those conversions be judged again that repeat rejected ones, once the rejection is committed.
+
+    Only the mark is written here, and the sweep does the waking: it finds too what is settled at the same moment by
+    somebody who does not see the rejection yet, and holds no decision while it waits for that.
+    """
+    of_scopes = FirstOfScope.objects.filter(conversion__in=list(rejected))
+    firsts = sorted(set(of_scopes.values_list("conversion_id", flat=True)))
+    if firsts:
+        Stirred.objects.create(advertiser_id=advertiser_id, firsts=firsts)
+
+
+def mark_repeats(*, firsts: Collection[UUID | str], now: datetime) -> int:
+    """Mark the conversions that repeat firsts, or are about to be judged so; return how many."""
+    return run_sql(REPEATING, [now, *[array_of(list(firsts))] * 3])
 
 
 def mark_visitors(*, advertiser_id: int, visitors: Collection[UUID], since: datetime, now: datetime) -> int:

@@ -20,14 +20,18 @@ from apps.commissions.models import (
     Reason,
 )
 from apps.commissions.moving import LockedDecision, Wish, lock_for_deciding, move_decisions, owed_by
+from apps.commissions.writing import rejected_among
 from apps.core.actors import SYSTEM, Actor
 from apps.core.errors import Conflict, Invalid, NotFound, Refusal
 from apps.core.periods import day_of
 from apps.core.reading import DATABASE_AWAY
 from apps.identity.models import Advertiser
 from apps.ledger.services import commission_entry, post_entries
+from apps.pipeline.bell import settle_bell
 from apps.records.services import record_act
+from apps.tracking.duplicates import repeating_rejected
 from apps.tracking.models import Conversion, Unsettled
+from apps.tracking.waking import wake_repeats_of
 
 CHUNK = 5_000
 NAMED = 50  # so many conversions of a chunk stand in the audit log by id; each one's move stands beside itself
@@ -203,7 +207,9 @@ def decide_wishes(
     today = day_of(now, advertiser.zone)
     ids = [wish.conversion_id for wish in wishes]
     rows = {row.conversion_id: row for row in lock_for_deciding(advertiser.pk, ids)}
-    waits = waits_of(ids)
+    # What repeats a rejected one is about to be judged again, and is approved once it is.
+    approvals = [wish.conversion_id for wish in wishes if wish.state == DecisionState.APPROVED]
+    waits = waits_of(ids) | dict.fromkeys(repeating_rejected(approvals, rejected=rejected_among), Wait.TURN)
     decided = Decided()
     movable: dict[str, list[Wish]] = defaultdict(list)
     for wish in wishes:
@@ -218,6 +224,9 @@ def decide_wishes(
         move_decisions(group, state=state, by=str(actor), at=now, job_id=job_id)
         _post(advertiser, [rows[wish.conversion_id] for wish in group], state, today, now)
         decided.moved += [wish.conversion_id for wish in group]
+        if state == DecisionState.REJECTED:
+            wake_repeats_of(advertiser_id=advertiser.pk, rejected=[wish.conversion_id for wish in group])
+            transaction.on_commit(settle_bell.ring)
     return decided
 
 

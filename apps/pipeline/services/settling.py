@@ -179,7 +179,7 @@ def _write(settled: Sequence[Settled], decided: Mapping[str, str], now: datetime
     """Replace the results of pending conversions as a whole; a result that is already there stays as it is."""
     # A receipt never comes without its decision: most conversions have neither yet.
     present = receipt_hashes([row.conversion_id for row in settled if row.conversion_id in decided])
-    changed = [row for row in settled if present.get(row.conversion_id) != row.receipt.sha256]
+    changed = [row for row in settled if present.get(row.conversion_id) != row.standing]
     stale = [row.conversion_id for row in changed if row.conversion_id in present]
     if stale:
         forget_results(stale)

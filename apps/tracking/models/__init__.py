@@ -11,7 +11,7 @@ from apps.tracking.models.changes import (
     StatedTouch,
 )
 from apps.tracking.models.conversions import Conversion, ConversionLine, ConversionQuerySet
-from apps.tracking.models.duplicates import Duplicate, FirstOfScope
+from apps.tracking.models.duplicates import Duplicate, FirstOfScope, LiftedDuplicate
 from apps.tracking.models.persons import (
     CustomerStanding,
     IdentityKey,
@@ -44,6 +44,7 @@ __all__ = [
     "IdentityLink",
     "KeptJourney",
     "KeyKind",
+    "LiftedDuplicate",
     "Merge",
     "Person",
     "Refund",

@@ -11,10 +11,11 @@ from apps.tracking.models.conversions import Conversion
 
 
 class Stirred(models.Model):
-    """A mark that visitors got touches, or persons and keys changed, in the transaction that wrote the mark.
+    """A mark that visitors got touches, persons and keys changed, or firsts were rejected, by whoever did it.
 
-    That transaction wakes the conversions it sees; the sweep reads the mark once it is committed, and wakes those that
-    were stored and settled meanwhile. `since` bounds visitors' conversions, and is None where there are persons only.
+    The sweep reads the mark once it is committed, and wakes the conversions that were stored and settled meanwhile;
+    those of visitors and persons that were there before are woken by the mark's own transaction. `since` bounds
+    visitors' conversions, and is None where there are none. `firsts` are conversions that others may have repeated.
     """
 
     ERASED_BY = {"visitors": "apps.tracking.sweeping.wake_stirred"}
@@ -24,6 +25,7 @@ class Stirred(models.Model):
     since = models.DateTimeField(null=True)
     persons = ArrayField(models.UUIDField(), default=list)
     keys = ArrayField(models.BigIntegerField(), default=list)
+    firsts = ArrayField(models.UUIDField(), default=list, db_default=[])
 
     class Meta:
         verbose_name = _("stirred visitors and persons")

@@ -65,53 +65,54 @@ def record_conversion(
     the other waits and sees it. `client` and `payload` are kept apart, for some days. Raises OrderRefConflict where the
     key is there with other content.
     """
-    content_hash = fact.content_hash(campaign.pk)
-    id_ = uuid7(now)
-    natural = {"advertiser_id": campaign.advertiser_id, "goal": fact.goal, "order_ref": fact.order_ref}
+    owner, id_ = campaign.advertiser_id, uuid7(now)
+    natural = {"advertiser_id": owner, "goal": fact.goal, "order_ref": fact.order_ref}
     is_new_of_somebody = fact.identity and not _is_stored(natural)
     meeting, standings = _meet(campaign, fact, id_, now) if is_new_of_somebody else (NOBODY, {})
-    Conversion.objects.bulk_create(
-        [
-            Conversion(
-                id=id_,
-                advertiser_id=campaign.advertiser_id,
-                campaign=campaign,
-                goal=fact.goal,
-                order_ref=fact.order_ref,
-                occurred_at=fact.moved_to or fact.occurred_at or now,
-                recorded_at=now,
-                amount_minor=fact.amount_minor,
-                discount_minor=fact.discount_minor,
-                currency=fact.currency,
-                click_ids=list(fact.click_ids),
-                coupons=list(fact.coupons),
-                new_customer=standings[id_].is_new if id_ in standings else fact.new_customer,
-                country=fact.country,
-                is_test=fact.is_test,
-                source=source,
-                content_hash=content_hash,
-            )
-        ],
-        ignore_conflicts=True,
-    )
-    stored_id, stored_hash = Conversion.objects.values_list("id", "content_hash").get(**natural)
-    if stored_id != id_:
-        told = {stored_id: fact.identity}
-        if stored_hash != content_hash or told_of_others(advertiser_id=campaign.advertiser_id, told=told):
+    row = _row_of(campaign, fact, id_, now=now, source=source, standing=standings.get(id_))
+    Conversion.objects.bulk_create([row], ignore_conflicts=True)
+    stored = Conversion.objects.only("id", "content_hash").get(**natural)
+    if stored.pk != id_:
+        told = {stored.pk: fact.identity}
+        if stored.content_hash != row.content_hash or told_of_others(advertiser_id=owner, told=told):
             raise OrderRefConflict(
                 f"Order {fact.order_ref} is already recorded with other content.",
                 path="order_ref",
-                conversion_id=str(stored_id),
+                conversion_id=str(stored.pk),
             )
-        return Recorded(stored_id, created=False)
+        return Recorded(stored.pk, created=False)
     _write_lines(campaign, fact, id_)
     if meeting.met:
-        owner = campaign.advertiser_id
         write_meetings(advertiser_id=owner, meeting=meeting, standings=standings, stored={id_}, now=now)
     if client or payload:
         fields = _presentable(payload) if payload else None
-        keep_client_data(id_=id_, advertiser_id=campaign.advertiser_id, client=client, payload=fields)
+        keep_client_data(id_=id_, advertiser_id=owner, client=client, payload=fields)
     return Recorded(id_, created=True)
+
+
+def _row_of(
+    campaign: Campaign, fact: ConversionFact, id_: UUID, *, now: datetime, source: str, standing: Standing | None
+) -> Conversion:
+    """Return a conversion as it is stored; whether its customer is new is what was decided, else what was told."""
+    return Conversion(
+        id=id_,
+        advertiser_id=campaign.advertiser_id,
+        campaign=campaign,
+        goal=fact.goal,
+        order_ref=fact.order_ref,
+        occurred_at=fact.moved_to or fact.occurred_at or now,
+        recorded_at=now,
+        amount_minor=fact.amount_minor,
+        discount_minor=fact.discount_minor,
+        currency=fact.currency,
+        click_ids=list(fact.click_ids),
+        coupons=list(fact.coupons),
+        new_customer=standing.is_new if standing else fact.new_customer,
+        country=fact.country,
+        is_test=fact.is_test,
+        source=source,
+        content_hash=fact.content_hash(campaign.pk),
+    )
 
 
 def _is_stored(natural: Mapping[str, object]) -> bool:

@@ -13,7 +13,7 @@ from apps.invoices.models import Invoice
 from apps.ledger.models import Posting
 from apps.pipeline.services import receiving
 from apps.records.models import AuditEntry, IdempotencyKey
-from apps.tracking.models import Conversion, ConversionLine, RejectedEvent
+from apps.tracking.models import ClientData, Conversion, ConversionLine, RejectedEvent
 from apps.tracking.rules.clicks import sign_click
 from apps.tracking.selectors import click_keys
 from tests.api.conftest import API, code_of, make_world
@@ -242,3 +242,12 @@ def test_body_that_is_no_object_is_refused_and_kept(owner, body, media_type, sta
     assert code_of(reply) == (status, code)
     assert (event.code, event.door, event.payload) == (code, "api", {"content_type": media_type})
     assert event.advertiser is not None and not Conversion.objects.exists()
+
+
+def test_what_was_sent_is_kept_for_some_days_and_of_the_caller_nothing(owner, acme):
+    for _ in range(2):
+        owner.post("/conversions/", {**SALE, "customer_id": "4711"}, user_agent="shop/1.0")
+
+    kept = ClientData.objects.get()
+    assert (kept.pk, kept.user_agent, kept.address, kept.referrer) == (Conversion.objects.get().pk, "", "", "")
+    assert kept.payload == {**{name: str(SALE[name]) for name in SALE if name != "campaign"}, "customer_id": "4711"}

@@ -234,7 +234,8 @@ def told(campaign: Campaign, fields: Mapping[str, object]) -> Response:
     now = timezone.now()
     own = {name: value for name, value in fields.items() if name != "campaign"}
     fact = read_conversion(own, terms=terms_of(campaign), now=now)
-    received = receive_conversion(campaign=campaign, fact=fact, now=now, source="api")
+    # Of the caller itself nothing is kept: it is the shop's server, not the customer's browser.
+    received = receive_conversion(campaign=campaign, fact=fact, now=now, source="api", payload=own)
     content = received.answer
     if fact.ignored:
         content["ignored"] = fact.ignored

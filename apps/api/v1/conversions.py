@@ -191,8 +191,8 @@ class ConversionViewSet(viewsets.ReadOnlyModelViewSet):
         "Amounts are decimal strings with a point; `1.083,29` and `1,083.29` are 422 `invalid_amount`. "
         "With `update` it amends what was told: while the decision is open the conversion is settled anew, afterwards "
         "the difference is booked as a correction. A customer whom only the update names joins the order; once it is "
-        "decided, nothing is shared anew. The call's fields are kept apart for thirty days; of the caller's address and "
-        "program nothing is: it is the shop's server, not the customer's browser.",
+        "decided, nothing is shared anew. The call's fields are kept apart for thirty days; of the caller's address "
+        "and program nothing is: it is the shop's server, not the customer's browser.",
         parameters=[HEADER],
         request=ConversionInput,
         examples=[SALE_EXAMPLE, UPDATE_EXAMPLE],

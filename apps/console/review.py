@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
@@ -24,26 +26,39 @@ from apps.console.conversions import state_badge
 from apps.console.site import site
 from apps.console.words import SOURCES
 from apps.core.errors import Refusal
-from apps.pipeline.services.deciding import approve_conversions, hold_conversions, reject_conversions
+from apps.pipeline.services.deciding import (
+    approve_conversions,
+    hold_conversions,
+    reject_conversions,
+    release_conversions,
+)
 
 MOST_COUNTED = 1_000
-KEYS = "123456789"
+KEYS = "1234567890t"  # of the reasons, in their order
 QUEUES = {"open": DecisionState.PENDING, "hold": DecisionState.ON_HOLD}
 MOST_TOUCHES = 6
 
 
 @site.page("review/", "review")
 def review(request: HttpRequest) -> HttpResponse:
-    """Show what is to be decided first; POST decides it and goes on to the next, N goes on without deciding."""
+    """Show what is to be decided first; POST decides it and goes on to the next, N goes on without deciding.
+
+    `after` is the conversion that was shown before, `at` the one to show again; `decided` says that it was decided.
+    """
     if not may(request, MANAGERS):
         raise PermissionDenied
     if request.method == "POST":
         return _decide(request)
     everything = queue(request)
     waiting = payable(everything)
-    decision = behind(request, waiting, request.GET.get("after", "")).first()
+    decision = behind(request, waiting).first()
     again = decision is None and "after" in request.GET and waiting.exists()
-    context: dict[str, Any] = {"queue": _queue(request), "again": again, "decision": decision}
+    context: dict[str, Any] = {
+        "queue": _queue(request),
+        "again": again,
+        "decision": decision,
+        "last": last_decided(request),
+    }
     if decision is not None:
         conversion = decision.conversion
         story = story_of(conversion)
@@ -83,20 +98,60 @@ def queue(request: HttpRequest) -> QuerySet[Decision]:
     return rows.select_related("conversion__campaign", "conversion__advertiser").order_by("decide_by", "conversion_id")
 
 
-def behind(request: HttpRequest, rows: QuerySet[Decision], after: str) -> QuerySet[Decision]:
-    """Return the rows behind one of the advertiser's own in their order, or all."""
+def named(request: HttpRequest, name: str) -> Decision | None:
+    """Return the advertiser's own decision that a parameter names."""
     try:
-        own = Decision.objects.for_advertiser(access_of(request).advertiser)
-        place = own.filter(pk=UUID(after)).values_list("decide_by", "conversion_id").first()
+        id_ = UUID(request.GET.get(name, ""))
     except ValueError:
-        place = None
+        return None
+    own = Decision.objects.for_advertiser(access_of(request).advertiser)
+    return own.select_related("conversion").filter(pk=id_).first()
+
+
+def behind(request: HttpRequest, rows: QuerySet[Decision]) -> QuerySet[Decision]:
+    """Return the rows from the place that the address names on, in their order, or all."""
+    before, first = named(request, "after"), named(request, "at")
+    place = before or first
     if place is None:
         return rows
-    return rows.filter(Q(decide_by__gt=place[0]) | Q(decide_by=place[0], conversion_id__gt=place[1]))
+    rest = Q(decide_by=place.decide_by, conversion_id__gt=place.pk) | Q(decide_by__gt=place.decide_by)
+    return rows.filter(rest if before else rest | Q(pk=place.pk))
 
 
-def address(request: HttpRequest, after: UUID) -> str:
-    return f"{reverse('admin:review')}?{urlencode({'queue': _queue(request), 'after': after})}"
+@dataclass(frozen=True, slots=True)
+class Last:
+    """What was decided last: how, whether it can be undone, and if not, why not."""
+
+    decision: Decision
+    word: str
+    why_final: str
+
+    @property
+    def is_undoable(self) -> bool:
+        return not self.why_final
+
+
+def last_decided(request: HttpRequest) -> Last | None:
+    """Return what the page before decided, as it stands now; None where nothing was, or it waits again."""
+    decision = named(request, "after") if "decided" in request.GET else None
+    if decision is None:
+        return None
+    if decision.state == DecisionState.REJECTED:
+        return Last(
+            decision, _("Rejected."), _("A rejection is final. If it was wrong, the partner can claim the order.")
+        )
+    if decision.state == DecisionState.ON_HOLD:
+        return Last(decision, _("Put on hold."), "")
+    if decision.state == DecisionState.PENDING:
+        return Last(decision, _("Taken off hold."), _("It waits for a decision again."))
+    if decision.locks_on <= timezone.localdate():
+        return Last(decision, _("Approved."), _("It is locked: what comes back from now on is corrected by refunds."))
+    text = _("An approval is not undone. Until it locks on %s it can be rejected, which takes the commission back.")
+    return Last(decision, _("Approved."), text % date_format(decision.locks_on, "j M Y"))
+
+
+def address(request: HttpRequest, after: UUID, **more: str) -> str:
+    return f"{reverse('admin:review')}?{urlencode({'queue': _queue(request), 'after': after, **more})}"
 
 
 def _decide(request: HttpRequest) -> HttpResponse:
@@ -116,13 +171,18 @@ def _decide(request: HttpRequest) -> HttpResponse:
     try:
         if reason:
             reject_conversions(**call, reason=reason)
-            messages.success(request, _("Rejected."))
         elif verb == "approve":
             approve_conversions(**call)
-            messages.success(request, _("Approved."))
         elif verb == "hold":
             hold_conversions(**call)
-            messages.success(request, _("Put on hold."))
+        elif verb in ("release", "undo"):
+            release_conversions(**call)
+        else:
+            return HttpResponseRedirect(address(request, id_))
     except Refusal as refusal:
         messages.error(request, refusal.message)
-    return HttpResponseRedirect(address(request, id_))
+        return HttpResponseRedirect(address(request, id_))
+    if verb == "undo":
+        messages.success(request, _("Undone: it waits for a decision again."))
+        return HttpResponseRedirect(f"{reverse('admin:review')}?{urlencode({'queue': 'open', 'at': id_})}")
+    return HttpResponseRedirect(address(request, id_, decided="1"))

@@ -54,11 +54,12 @@ document.addEventListener("DOMContentLoaded", () => {
 });
 for (const shown of ["htmx:afterSwap", "console:shown"]) document.addEventListener(shown, labelTables);
 
-// One key decides: A, H, N press their button, R opens the reasons, and then a digit names one. Never while writing.
+// One key decides: A, H, L, N, U press their button, R opens the reasons, then the key beside one names it. Never while
+// writing.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   if (event.target.closest("input, select, textarea, [contenteditable]")) return;
-  if (!/^[a-z1-9]$/i.test(event.key)) return;
+  if (!/^[a-z0-9]$/i.test(event.key)) return;
   const wanted = [...document.querySelectorAll(`[data-key="${event.key.toLowerCase()}"]`)];
   const shown = wanted.find((one) => one.getClientRects().length);
   if (!shown) return;

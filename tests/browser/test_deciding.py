@@ -5,7 +5,7 @@ import time_machine
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from apps.commissions.models import Decision
+from apps.commissions.models import Decision, Reason
 from apps.pipeline.services.deciding_chunks import work_on_decisions
 from tests.browser.visits import look, sign_in
 from tests.cast import make_member
@@ -52,6 +52,36 @@ def test_the_queue_is_decided_by_keys(stage, page):
     page.keyboard.press("a")
     expect(page.get_by_text("Approved.", exact=True)).to_be_visible()
     assert state_of(first) == "APPROVED"
+
+
+def test_a_hold_is_undone_by_a_key_and_every_way_is_reached_by_tab(stage, page):
+    sign_in(page, stage.manager.email, "/admin/")
+    page.goto("/admin/review/")
+    first, waiting = order_of(page), page.locator("#left").inner_text()
+    page.keyboard.press("h")
+    expect(page.get_by_text("Put on hold.", exact=True)).to_be_visible()
+    assert (state_of(first), page.locator("#left").inner_text()) == ("ON_HOLD", str(int(waiting) - 1))
+    look(page)
+    page.keyboard.press("u")
+    expect(page.locator("#order")).to_have_text(first)
+    page.wait_for_load_state()
+    assert (state_of(first), page.locator("#left").inner_text()) == ("PENDING", waiting)
+    page.locator("#order").focus()
+    reached = []
+    for _ in range(18):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.tagName === 'SUMMARY' && !document.activeElement.parentNode.open"):
+            page.keyboard.press("Enter")
+        reached.append(page.evaluate("document.activeElement.value || document.activeElement.dataset.key"))
+        if reached[-1]:
+            seen = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            assert seen != "none", f"the focus on {reached[-1]} is not seen"
+    assert {"approve", "hold", "n", "r", *Reason.values} <= set(reached)
+    page.locator(".tb-title").first.click()
+    page.keyboard.press("t")
+    expect(page.get_by_text("Rejected.", exact=True)).to_be_visible()
+    expect(page.get_by_text("A rejection is final.")).to_be_visible()
+    assert Decision.objects.get(conversion__order_ref=first).reason == "test"
 
 
 def test_all_of_a_filter_is_said_before_it_is_done(stage, page):

@@ -377,3 +377,38 @@ def test_a_job_is_undone_once_and_says_by_which(acme):
 )
 def test_a_row_says_what_it_was_told(content, words):
     assert said(content) == words
+
+
+def test_what_was_decided_last_says_how_it_is_undone_or_why_not(acme):
+    sales = sell_more(acme, "L-1", "L-2")
+    review = reverse("admin:review")
+
+    def decide(sale, queue="open", **content):
+        answer = acme.owner.post(f"{review}?queue={queue}", {"id": str(sale.pk), **content})
+        return acme.owner.get(answer["Location"]).context["last"]
+
+    assert decide(acme.open, verb="hold").is_undoable
+    back = acme.owner.post(review, {"id": str(acme.open.pk), "verb": "undo"})
+    shown = acme.owner.get(back["Location"])
+    assert (shown.context["conversion"], shown.context["left"], shown.context["last"]) == (acme.open, "3", None)
+    last = decide(sales[0], verb="approve")
+    assert not last.is_undoable and "it can be rejected" in last.why_final
+    Decision.objects.filter(pk=sales[1].pk).update(state="ON_HOLD", decided_at=timezone.now())
+    last = decide(sales[1], queue="hold", verb="release")
+    assert (last.word, state_of(sales[1])) == ("Taken off hold.", "PENDING")
+    last = decide(sales[1], reason="returned")
+    assert not last.is_undoable and "A rejection is final." in last.why_final
+
+
+def test_the_bar_of_the_last_decision_is_of_the_own_advertiser_and_only_after_one(acme):
+    review = reverse("admin:review")
+    acme.owner.post(review, {"id": str(acme.open.pk), "verb": "hold"})
+    for client, query, wanted in (
+        (acme.owner, {"after": str(acme.open.pk)}, False),
+        (acme.owner, {"after": str(acme.open.pk), "decided": "1"}, True),
+        (acme.owner, {"after": "x", "decided": "1"}, False),
+        (acme.neighbor, {"after": str(acme.open.pk), "decided": "1"}, False),
+    ):
+        assert bool(client.get(review, query).context["last"]) == wanted, query
+    assert acme.neighbor.post(review, {"id": str(acme.open.pk), "verb": "undo"}).status_code == 302
+    assert state_of(acme.open) == "ON_HOLD"

@@ -1,8 +1,8 @@
 """Run a kind of fault test for as long as is wished: python -m tests.faults NAME [--count N] [--minutes M] [--seed S].
 
 sequences   shuffled, repeated, late events through the pure rules     --count 50000
-streams     the same of whole shops through the database               --count 50000 conversions, --orders 2
-kills       processes killed at random while a shop sends              --count 50 kills, or --minutes 30
+streams     a shop's month through the database: persons, baskets, repeats  --count 50000 conversions, --orders 2
+kills       processes killed at random while a shop tells and decides  --count 50 kills, or --minutes 30
 boundaries  workflows killed before each statement                     --count 60, or --all
 doubles     everything done by several processes at once               --count 8 processes
 """

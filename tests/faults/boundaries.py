@@ -6,11 +6,9 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
-from unittest import mock
-from uuid import uuid4
 
 import psycopg
 
@@ -18,11 +16,9 @@ from tests.faults.books import differences, totals
 from tests.faults.children import in_child
 from tests.faults.figures import Figures
 from tests.faults.servers import TEMPLATE, Servers, use_database
+from tests.faults.workflows import CARELESS, EARLIER, WORKFLOWS, make_ground
 
-SOLD = datetime(2026, 1, 15, 10, tzinfo=UTC)
-DECIDED = SOLD + timedelta(days=5)
-REFUNDED = SOLD + timedelta(days=20)
-CLOSED = datetime(2026, 3, 2, 8, tzinfo=UTC)
+EACH = 2  # boundaries of each workflow that any sample has
 PATIENCE = 3.0  # seconds that the second run may take until the work is done
 
 
@@ -67,159 +63,6 @@ class Boundaries:
         return counted
 
 
-def make_ground() -> None:
-    """Write seven sales of three partners, one of them with lines, waiting to be settled."""
-    from apps.identity.models import Advertiser
-    from tests import cast
-
-    advertiser = cast.make_advertiser("faults")
-    Advertiser.objects.filter(pk=advertiser.pk).update(minimum_payout_minor=0)
-    campaign = cast.make_campaign(advertiser, "faults-shop")
-    cast.make_policy(campaign, model="LINEAR")
-    cast.make_plan(campaign)
-    partners = [cast.make_partner(slug) for slug in ("one", "two", "three")]
-    for partner in partners:
-        cast.make_partner_user(partner)
-    enrollments = [cast.join(partner, campaign) for partner in partners]
-    lines = [{"unit_price_minor": 30_00, "quantity": 2}, {"unit_price_minor": 40_00, "category": "OTHER"}]
-    for number in range(7):
-        visitor = uuid4()
-        for days, enrollment in enumerate(enrollments[: 1 + number % 3], 1):
-            cast.make_touch(enrollment, SOLD - timedelta(days=days), visitor)
-        cast.make_conversion(
-            campaign, 100_00, SOLD + timedelta(minutes=number), f"F-{number}", visitor, lines if number == 2 else ()
-        )
-
-
-def settle() -> None:
-    from apps.pipeline.services.settling import settle_waiting
-    from apps.tracking.sweeping import wake_awaited
-
-    wake_awaited(now=REFUNDED)
-    settle_waiting(now=REFUNDED)
-
-
-def _advertiser():
-    from apps.identity.models import Advertiser
-
-    return Advertiser.objects.get(slug="faults")
-
-
-def _ids(*numbers: int) -> list:
-    from apps.tracking.models import Conversion
-
-    references = [f"F-{number}" for number in numbers]
-    return list(Conversion.objects.filter(order_ref__in=references).order_by("pk").values_list("pk", flat=True))
-
-
-def approve() -> None:
-    from apps.core.actors import SYSTEM
-    from apps.pipeline.services.deciding import approve_conversions
-
-    approve_conversions(advertiser=_advertiser(), conversion_ids=_ids(*range(6)), actor=SYSTEM, now=DECIDED)
-
-
-def take_back() -> None:
-    from apps.core.actors import SYSTEM
-    from apps.pipeline.services.deciding import reject_conversions
-
-    reject_conversions(
-        advertiser=_advertiser(), conversion_ids=_ids(0, 1), reason="cancelled", actor=SYSTEM, now=DECIDED
-    )
-
-
-def refund() -> None:
-    """Write refunds and an amendment as the doors do, each in its own transaction, then correct."""
-    from apps.tracking.models import Amendment, Refund
-
-    told = [("F-2", "LINES", None, [{"position": 1, "quantity": 1}]), ("F-3", "WHOLE", None, [])]
-    told += [("F-4", "AMOUNT", 25_00, []), ("F-9", "WHOLE", None, [])]
-    advertiser = _advertiser()
-    for order_ref, kind, amount, lines in told:
-        Refund.objects.bulk_create(
-            [
-                Refund(
-                    advertiser=advertiser,
-                    order_ref=order_ref,
-                    refund_ref=f"R-{order_ref}",
-                    kind=kind,
-                    amount_minor=amount,
-                    lines=lines,
-                    occurred_at=REFUNDED,
-                    recorded_at=REFUNDED,
-                    content_hash="",
-                )
-            ],
-            ignore_conflicts=True,
-        )
-    (id_,) = _ids(5)
-    change = Amendment(
-        advertiser=advertiser, conversion_id=id_, sequence=1, content={"amount_minor": 150_00}, recorded_at=REFUNDED
-    )
-    Amendment.objects.bulk_create([change], ignore_conflicts=True)
-    settle()
-
-
-def approve_carelessly() -> None:
-    """Approve, but commit before the postings are written: what a kill then does must be found."""
-    from django.db import connection
-
-    from apps.pipeline.services import deciding
-
-    post = deciding._post
-
-    def commit_first(*arguments: object) -> None:
-        connection.connection.commit()
-        post(*arguments)  # type: ignore[arg-type]
-
-    with mock.patch.object(deciding, "_post", commit_first):
-        approve()
-
-
-def state() -> None:
-    from apps.core.actors import SYSTEM
-    from apps.pipeline.services.closing import close_month
-
-    close_month(advertiser=_advertiser(), month=date(2026, 2, 1), actor=SYSTEM, now=CLOSED)
-
-
-def invoice() -> None:
-    from apps.core.actors import SYSTEM
-    from apps.pipeline.services.closing import issue_invoices
-
-    issue_invoices(advertiser=_advertiser(), actor=SYSTEM, now=CLOSED)
-
-
-def render() -> None:
-    from apps.pipeline.services.closing import render_missing
-
-    render_missing(now=CLOSED)
-
-
-def send() -> None:
-    """Deliver what waits, and days later what a killed worker had claimed."""
-    from apps.messages.services import deliver_waiting
-
-    for days in (0, 2):
-        deliver_waiting(clock=lambda days=days: CLOSED + timedelta(days=days))
-
-
-WORKFLOWS = {
-    "settle": settle,
-    "approve": approve,
-    "take back": take_back,
-    "refund": refund,
-    "statement": state,
-    "invoice": invoice,
-    "render": render,
-    "send": send,
-}
-
-
-CARELESS = {"settle": settle, "approve": approve_carelessly}
-EARLIER = {"settle"}  # what only makes the ground of the careless run
-
-
 def clean_run(database: str, work: Callable[[], None]) -> tuple[dict, int]:
     """Do the work to its end in a child; return the books after it and how many boundaries it crossed."""
 
@@ -227,7 +70,7 @@ def clean_run(database: str, work: Callable[[], None]) -> tuple[dict, int]:
         use_database(database)
         with Boundaries().watching() as boundaries:
             work()
-        return totals(exact=True), boundaries.seen
+        return totals(exact=True, told=True), boundaries.seen
 
     books, seen = in_child(run).result  # type: ignore[misc]
     return books, seen
@@ -254,12 +97,24 @@ def run_again(database: str, work: Callable[[], None], expected: dict) -> list[s
         until = time.monotonic() + PATIENCE
         while True:
             work()
-            found = differences(expected, totals(exact=True))
+            found = differences(expected, totals(exact=True, told=True))
             if not found or time.monotonic() > until:
                 return found + [str(difference) for difference in check_books()]
             time.sleep(0.05)
 
     return in_child(run).result  # type: ignore[return-value]
+
+
+def sample(places: list[tuple[int, str, int]], count: int, seed: int) -> list[tuple[int, str, int]]:
+    """Return so many places, some of each workflow however small it is."""
+    chance = random.Random(seed)
+    chance.shuffle(places)
+    taken: Counter[int] = Counter()
+    ranked = []
+    for place in places:
+        taken[place[0]] += 1
+        ranked.append((taken[place[0]] > EACH, place))
+    return sorted(place for _, place in sorted(ranked, key=lambda one: one[0])[:count])
 
 
 def kill_at_boundaries(
@@ -283,7 +138,7 @@ def kill_at_boundaries(
         states.append(after)
     print(f"{len(places)} boundaries in {len(workflows)} workflows", flush=True)
     places = [place for place in places if place[1] not in EARLIER or workflows is not CARELESS]
-    chosen = places if count is None else sorted(random.Random(seed).sample(places, min(count, len(places))))
+    chosen = places if count is None else sample(places, count, seed)
     wrong, died = [], 0
     for number, name, place in chosen:
         victim = servers.copy(states[number], "boundaries_victim")

@@ -21,15 +21,15 @@ from tests.faults.servers import ROOT, TEMPLATE, Servers, use_database
 
 DATABASE = "kills"
 PARTNERS = ("ada", "ben", "cleo", "dan")
-ROLES = ("settle", "settle", "approve", "bill", "bill", "tell")
+ROLES = ("settle", "settle", "approve", "decide", "decide", "bill", "bill", "tell")
 QUIET = 60.0  # seconds within which everything that waits must be done
 COLLECTORS, SHOPPERS = 2, 3
 # How often what happens, out of a hundred.
 WEIGHTS = {"worker": 72, "collector": 8, "celery": 6, "valkey": 7, "connections": 7}
 
 
-def make_ground() -> dict[str, dict[str, str]]:
-    """Write the advertiser with a campaign per currency; return the links' codes by campaign and partner."""
+def make_ground() -> dict:
+    """Write the advertiser with a campaign per currency; return its links by campaign and partner, and an API key."""
     from django.utils import timezone
 
     from apps.campaigns.models import TrackingLink
@@ -49,7 +49,7 @@ def make_ground() -> dict[str, dict[str, str]]:
             enrollment = cast.join(partner, campaign)
             codes[partner.slug] = TrackingLink.objects.get(enrollment=enrollment).code
         links[campaign.slug] = codes
-    return links
+    return {"links": links, "token": cast.make_key(advertiser, ["conversions:decide"])}
 
 
 class Town:
@@ -131,12 +131,16 @@ def free_port() -> int:
 def waits() -> dict[str, int]:
     """Return how many rows still wait, by work list."""
     from apps.commissions.models import Decision, DecisionState
-    from apps.tracking.models import AwaitedSale, Unsettled
+    from apps.records.models import Job
+    from apps.tracking.models import AwaitedClick, AwaitedSale, Stirred, Unsettled
 
     return {
         "unsettled": Unsettled.objects.count(),
         "refunds without their sale": AwaitedSale.objects.count(),
-        "undecided": Decision.objects.filter(state=DecisionState.PENDING).count(),
+        "sales without their clicks": AwaitedClick.objects.count(),
+        "marks": Stirred.objects.count(),
+        "undecided": Decision.objects.filter(state__in=[DecisionState.PENDING, DecisionState.ON_HOLD]).count(),
+        "jobs": Job.objects.unfinished().count(),
     }
 
 
@@ -169,7 +173,8 @@ def compare(account: dict) -> dict:
     from apps.tracking.selectors import click_keys
     from tests.faults.books import totals
 
-    books, wrong = totals(), [str(difference) for difference in check_books(sample=2_000)]
+    wrong = [str(difference) for difference in check_books(sample=2_000)] + judge_jobs(account)
+    books = totals(told=True)
     expected = {key: amount for key, amount in shop.owed(account["orders"]).items() if amount}
     found = {(slug, currency): int(amount) for slug, currency, amount in books["owed"] if int(amount)}
     for key in sorted(expected.keys() | found.keys()):
@@ -195,8 +200,38 @@ def compare(account: dict) -> dict:
     over = sum(max(0, found.get(key, 0) - expected.get(key, 0)) for key in expected.keys() | found.keys())
     wrong += [f"{len(lost)} acknowledged sales are lost: {lost[:5]}"] * bool(lost)
     wrong += [f"{lost_clicks} acknowledged clicks are lost"] * bool(lost_clicks)
+    joined = sum(int(count) for visitors, count, _ in books["persons"] if visitors == "2")
+    if joined != account["identified"]:
+        wrong.append(f"{account['identified']} customers of two devices were told, {joined} persons are known")
     wrong += account["strange"]
     return {"wrong": wrong, "lost": len(lost) + lost_clicks, "paid_twice_minor": over, "claimed_twice": twice}
+
+
+def judge_jobs(account: dict) -> list[str]:
+    """Note on the account's orders what jobs have rejected; return what jobs say that is not so."""
+    from apps.commissions.models import Decision, DecisionState
+    from apps.records.models import Job, JobItemOutcome, JobState
+
+    orders, wrong = {order["order"]: order for order in account["orders"]}, []
+    for asked in account["jobs"]:
+        job = Job.objects.get(pk=asked["job"])
+        if job.state != JobState.DONE or job.done != job.total:
+            wrong.append(f"job {job.pk} is {job.state} at {job.done} of {job.total}")
+        by_job = Decision.objects.filter(
+            conversion__moves__job=job, conversion__order_ref__in=asked["orders"]
+        ).distinct()
+        moved = set(by_job.values_list("conversion__order_ref", flat=True))
+        if len(moved) != job.moved:
+            wrong.append(f"job {job.pk} says that it moved {job.moved}, it was {sorted(moved)}")
+        if asked["kind"] == "list":
+            done = job.items.filter(outcome__in=[JobItemOutcome.DONE, JobItemOutcome.UNCHANGED])
+            moved = set(done.values_list("content__order_ref", flat=True))
+        for number in moved if asked["kind"] != "hold" else ():
+            orders[number]["rejected"] = True
+    decided = Decision.objects.exclude(state=DecisionState.REJECTED).values_list("conversion__order_ref", flat=True)
+    stands = set(decided)
+    wrong += [f"{number} is not rejected" for number, order in orders.items() if order["rejected"] and number in stands]
+    return wrong
 
 
 def kill_at_random(servers: Servers, *, count: int, minutes: float | None, seed: int) -> Figures:
@@ -208,7 +243,7 @@ def kill_at_random(servers: Servers, *, count: int, minutes: float | None, seed:
         use_database(DATABASE)
         return make_ground()
 
-    links = in_child(ground).result
+    known: dict = in_child(ground).result  # type: ignore[assignment]
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     speed = 1.0 if minutes is None else 0.25
     shift = workers.Shift(DATABASE, folder, time.monotonic(), days_per_second=speed)
@@ -218,7 +253,7 @@ def kill_at_random(servers: Servers, *, count: int, minutes: float | None, seed:
     try:
         town.open()
         selling = shop.open_shop(
-            account_file, threads=SHOPPERS, ports=town.ports, teller=shift.teller, links=links, seed=seed, pace=0.02
+            account_file, threads=SHOPPERS, ports=town.ports, teller=shift.teller, seed=seed, pace=0.02, **known
         )
         time.sleep(3)
         until = time.monotonic() + (minutes or 0) * 60
@@ -251,6 +286,9 @@ def kill_at_random(servers: Servers, *, count: int, minutes: float | None, seed:
         "sales": len(account["orders"]),
         "clicks": len(account["clicks"]),
         "acknowledged": account["sent"],
+        "jobs": len(account["jobs"]),
+        "claims": sum(order["repeated"] or not order["tokens"] for order in account["orders"]),
+        "identified": account["identified"],
         "retried": account["retries"],
         "without_id": account["without_id"],
         "lost": found["lost"],  # type: ignore[index]

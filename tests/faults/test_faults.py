@@ -34,7 +34,7 @@ def run(servers, *arguments, seconds):
 
 
 def test_a_kill_before_any_statement_changes_nothing_in_the_end(servers):
-    assert run(servers, "boundaries", "--count", "60", seconds=400).returncode == 0
+    assert run(servers, "boundaries", "--count", "60", seconds=600).returncode == 0
 
 
 def test_a_commit_in_the_middle_of_an_approval_is_detected(servers):
@@ -44,15 +44,15 @@ def test_a_commit_in_the_middle_of_an_approval_is_detected(servers):
 
 
 def test_kills_at_random_lose_nothing_and_pay_nothing_twice(servers):
-    assert run(servers, "kills", "--count", "50", seconds=300).returncode == 0
+    assert run(servers, "kills", "--count", "50", seconds=400).returncode == 0
 
 
 def test_everything_done_twice_at_once_is_done_once(servers):
-    assert run(servers, "doubles", "--count", "6", seconds=120).returncode == 0
+    assert run(servers, "doubles", "--count", "6", seconds=200).returncode == 0
 
 
 def test_streams_end_with_the_same_books_in_any_order(servers):
-    assert run(servers, "streams", "--count", STREAM, seconds=400).returncode == 0
+    assert run(servers, "streams", "--count", STREAM, seconds=800).returncode == 0
 
 
 def test_only_the_set_of_an_orders_facts_decides(servers):

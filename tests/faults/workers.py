@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.faults.servers import use_database
 
 AHEAD = timedelta(days=40)
+AT_ONCE = 2  # rows of a job's chunk
 TURN = 0.05  # seconds between two looks
 
 
@@ -73,11 +74,12 @@ def _again(shift: Shift, work: Callable[[], object]) -> None:
 
 
 def settle(shift: Shift) -> None:
+    from apps.pipeline.services.refunding import tell_surpluses
     from apps.pipeline.services.settling import settle_waiting
     from apps.tracking.sweeping import wake_awaited
 
     def work() -> None:
-        wake_awaited(now=shift.now())
+        wake_awaited(now=shift.now(), hear=tell_surpluses)
         settle_waiting(now=shift.now(), limit=200)
 
     _again(shift, work)
@@ -123,10 +125,25 @@ def months_over(advertiser, now: datetime) -> list:
     return found
 
 
+def decide(shift: Shift) -> None:
+    """Work on decisions at scale, a few rows at a time, so that there is something to resume."""
+    from apps.pipeline.services import deciding_chunks
+
+    deciding_chunks.CHUNK = AT_ONCE
+    deciding_chunks.Stride.__init__.__defaults__ = (AT_ONCE, False)  # type: ignore[misc]
+    _again(shift, lambda: deciding_chunks.work_on_decisions(now=shift.now()))
+
+
 def tell(shift: Shift) -> None:
-    """Take in refunds, amendments and rejections over a socket; an answer means that it is stored for good."""
+    """Take in what people and the API's callers do over a socket; an answer means that it is stored for good."""
     from django.db import connection
 
+    from apps.pipeline.bell import decide_bell
+    from tests.faults.office import Office
+
+    # Nobody whose clock is the real one is to work on jobs: an end would lie before its beginning.
+    decide_bell.ring = lambda: None  # type: ignore[method-assign]
+    office = Office(shift.now)
     path = Path(shift.teller)
     path.unlink(missing_ok=True)
     server = socket.socket(socket.AF_UNIX)
@@ -136,7 +153,7 @@ def tell(shift: Shift) -> None:
         client, _ = server.accept()
         with client, client.makefile("rw") as lines:
             try:
-                answer = store(json.loads(lines.readline()))
+                answer = office.act(json.loads(lines.readline()))
             except Exception as error:
                 answer = {"error": repr(error)}
                 connection.close()
@@ -147,53 +164,10 @@ def tell(shift: Shift) -> None:
                 continue
 
 
-def store(told: dict) -> dict:
-    """Write one fact, or decide; asked again, find it written."""
-    from django.utils import timezone
-
-    from apps.core.actors import SYSTEM
-    from apps.core.errors import Conflict
-    from apps.pipeline.services.deciding import reject_conversions
-    from apps.tracking.models import Amendment, Conversion, Refund
-
-    now = timezone.now()
-    if told["kind"] == "refund":
-        from apps.identity.models import Advertiser
-
-        Refund.objects.bulk_create(
-            [
-                Refund(
-                    advertiser=Advertiser.objects.get(slug="kills"),
-                    order_ref=told["order"],
-                    refund_ref=told["ref"],
-                    kind="AMOUNT" if told["amount"] else "WHOLE",
-                    amount_minor=told["amount"] or None,
-                    occurred_at=now,
-                    recorded_at=now,
-                    content_hash="",
-                )
-            ],
-            ignore_conflicts=True,
-        )
-        return {"stored": Refund.objects.filter(refund_ref=told["ref"]).count()}
-    conversion = Conversion.objects.select_related("advertiser").get(order_ref=told["order"])
-    if told["kind"] == "amendment":
-        change = Amendment(
-            advertiser=conversion.advertiser,
-            conversion=conversion,
-            sequence=told["sequence"],
-            content={"amount_minor": told["amount"]},
-            recorded_at=now,
-        )
-        Amendment.objects.bulk_create([change], ignore_conflicts=True)
-        return {"stored": conversion.amendments.filter(sequence=told["sequence"]).count()}
-    try:
-        reject_conversions(
-            advertiser=conversion.advertiser, conversion_ids=[conversion.pk], reason="test", actor=SYSTEM, now=now
-        )
-    except Conflict as conflict:
-        return {"rejected": False, "code": conflict.code}
-    return {"rejected": True}
-
-
-ROLES: dict[str, Callable[[Shift], None]] = {"settle": settle, "approve": approve, "bill": bill, "tell": tell}
+ROLES: dict[str, Callable[[Shift], None]] = {
+    "settle": settle,
+    "approve": approve,
+    "decide": decide,
+    "bill": bill,
+    "tell": tell,
+}

@@ -125,7 +125,7 @@ def record_refund(
         currency=refund.currency,
         lines=[{"position": line.position, "quantity": line.quantity} for line in refund.lines],
         reason=refund.reason,
-        occurred_at=refund.occurred_at or now,
+        occurred_at=min(refund.occurred_at or now, now),
         recorded_at=now,
         content_hash=refund.content_hash,
     )

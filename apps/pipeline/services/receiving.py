@@ -100,7 +100,7 @@ def receive_conversion(
     While the decision is open an amendment settles the conversion anew; afterwards it becomes a correction.
     Raises OrderRefConflict, and for amendments CurrencyMismatch, SequenceConflict.
     """
-    fact = after_its_clicks(fact, now)
+    fact = placed_in_time(fact, now)
     if fact.is_update:
         update = record_update(campaign=campaign, fact=fact, now=now)
         if update is not None:
@@ -203,12 +203,16 @@ def _hints(campaign: Campaign, fact: ConversionFact, now: datetime, update: Reco
     return tuple(code for code, holds in found.items() if holds)
 
 
-def after_its_clicks(fact: ConversionFact, now: datetime) -> ConversionFact:
-    """Return a conversion that does not lie before a click it names.
+def placed_in_time(fact: ConversionFact, now: datetime) -> ConversionFact:
+    """Return a conversion that lies neither ahead of its telling nor before a click it names.
 
+    What lies ahead has happened now: a click that comes in between would count or not by when the sale is settled.
     Click ids carry the moment of this house's own clock; a shop's clock that has only whole seconds, or is some minutes
     behind, must not put the sale before its click. Beyond ten minutes the shop's word stands.
     """
     told = fact.occurred_at or now
-    last = max((moment_of(id_) + MILLISECOND for id_ in fact.click_ids), default=told)
-    return replace(fact, moved_to=last) if told < last <= told + SKEW else fact
+    at = min(told, now)
+    last = max((moment_of(id_) + MILLISECOND for id_ in fact.click_ids), default=at)
+    if at < last <= at + SKEW:
+        at = last
+    return fact if at == told else replace(fact, moved_to=at)

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from apps.commissions.models import Decision, DecisionState
 from apps.commissions.selections import payable
 from apps.console.access import FINANCE, access_of, actor_of, may
+from apps.console.books import books_of
 from apps.console.filters import read_day
 from apps.console.forms import PlainForm
 from apps.console.issuing import obstacles_of, open_statements
@@ -27,7 +28,6 @@ from apps.core.errors import Refusal
 from apps.core.periods import Period, add_months, day_of
 from apps.identity.models import Advertiser
 from apps.insights.book import BookRow, book_of
-from apps.ledger.reconciling import last_reconciliation
 from apps.pipeline.services.closing import close_month, preview_month
 from apps.statements.models import ClosedPeriod
 from apps.statements.selectors import StatementPreview
@@ -101,7 +101,7 @@ def closing(request: HttpRequest) -> HttpResponse:
         form=form,
         may_close=may_close,
         open_statements=open_statements(advertiser),
-        books=last_reconciliation(advertiser),
+        books=books_of(advertiser),
         history=ClosedPeriod.objects.filter(advertiser=advertiser)[:SHOWN_MONTHS],
     )
 
@@ -161,7 +161,7 @@ def book(request: HttpRequest) -> HttpResponse:
         _("The book"),
         rows=rows,
         checks=checks_of(rows),
-        books=last_reconciliation(advertiser),
+        books=books_of(advertiser),
         now=timezone.now(),
     )
 

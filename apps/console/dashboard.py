@@ -20,6 +20,7 @@ from apps.commissions.models import Decision, DecisionState
 from apps.commissions.selections import payable
 from apps.console import display
 from apps.console.access import access_of
+from apps.console.books import books_of
 from apps.console.charts import trend_chart
 from apps.console.ranges import PRESETS, Range, asked_preset, range_of
 from apps.core.periods import day_of
@@ -33,7 +34,6 @@ from apps.insights.selectors import (
     top_partners,
     trend_by_day,
 )
-from apps.ledger.reconciling import last_reconciliation
 from apps.partners.models import Partnership, PartnershipState
 from apps.tracking.models import RejectedEvent
 
@@ -91,7 +91,7 @@ def dashboard(site: ConsoleSite, request: HttpRequest) -> HttpResponse:
         waiting=display.age(state.waiting_since, now) if state.waiting else "",
         now=now,
         advertiser=advertiser,
-        books=last_reconciliation(advertiser),
+        books=books_of(advertiser),
     )
 
 

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from apps.console.access import FINANCE, access_of, actor_of, may
+from apps.console.books import books_of
 from apps.console.filters import read_day
 from apps.console.forms import PlainForm
 from apps.console.partner_view import OBSTACLES
@@ -24,7 +25,6 @@ from apps.core.errors import Refusal
 from apps.identity.models import Advertiser, LegalEntity
 from apps.invoices.rules import Blocked, obstacles, vat_of, vat_treatment
 from apps.invoices.selectors import agreement_of, payee_party, payer_party, unsettled_statements
-from apps.ledger.reconciling import last_reconciliation
 from apps.partners.models import Partner, Partnership
 from apps.pipeline.services.closing import issue_invoices
 from apps.statements.models import Statement
@@ -139,7 +139,7 @@ def invoices(request: HttpRequest) -> HttpResponse:
         form=form,
         back=back,
         month=month,
-        books=last_reconciliation(advertiser),
+        books=books_of(advertiser),
     )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from django.db.models import Subquery
+from django.db.models.functions import Coalesce
+
 from apps.core.errors import Conflict
 from apps.identity.models import Advertiser
 from apps.ledger.models import Reconciliation
@@ -23,6 +26,13 @@ class BooksDiffer(Conflict):
 def last_reconciliation(advertiser: Advertiser) -> Reconciliation | None:
     """Return the last proof of the books; None where there has been none yet."""
     return Reconciliation.objects.filter(advertiser=advertiser).order_by("-pk").first()
+
+
+def parked_since(last: Reconciliation) -> datetime:
+    """Return the moment of the first proof that differed, of those up to this one without one between that did not."""
+    rows = Reconciliation.objects.filter(advertiser=last.advertiser_id, pk__lte=last.pk)
+    clean = rows.filter(difference_count=0).order_by("-pk").values("pk")[:1]
+    return rows.filter(pk__gt=Coalesce(Subquery(clean), 0)).order_by("pk").values_list("at", flat=True)[0]
 
 
 def parked_advertiser_ids() -> set[int]:

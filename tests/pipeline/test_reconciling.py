@@ -1,16 +1,19 @@
 """The proof of the books: a difference parks the advertiser, and only a clean proof releases it."""
 
 from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import connection
 from django.urls import reverse
 
+from apps.commissions.models import Commission
+from apps.console.books import Books
 from apps.core.actors import SYSTEM
 from apps.invoices import services as invoicing
 from apps.invoices.models import Invoice, Settlement
 from apps.ledger.models import Posting, Reconciliation
-from apps.ledger.reconciling import BooksDiffer, last_reconciliation, refuse_while_books_differ
+from apps.ledger.reconciling import BooksDiffer, last_reconciliation, parked_since, refuse_while_books_differ
 from apps.pipeline.books import check_books
 from apps.pipeline.services.closing import close_month, issue_invoices
 from apps.pipeline.services.deciding import approve_conversions
@@ -19,6 +22,7 @@ from apps.pipeline.services.settling import settle_waiting
 from apps.records.models import AuditEntry
 from apps.statements import services as stating
 from apps.statements.models import ClosedPeriod, Statement
+from apps.tracking.models import Conversion
 from tests.cast import make_advertiser, make_cast, make_conversion, make_member, make_touch, make_user
 from tests.console.scene import sign_in
 
@@ -156,3 +160,50 @@ def test_a_month_closed_twice_is_one_act_and_invoices_issued_twice_are_one(acme)
         issue_invoices(advertiser=acme.advertiser, actor=SYSTEM, now=CLOSED)
     for verb in ("close_month", "issue_invoice"):
         assert AuditEntry.objects.filter(verb=verb).count() == 1
+
+
+def test_parked_since_is_the_first_of_the_proofs_that_differ_in_a_row(acme):
+    moments = [CLOSED + timedelta(hours=hour) for hour in range(5)]
+    raise_posting()
+    for at in moments[:2]:
+        reconcile_books(advertiser=acme.advertiser, now=at)
+    assert parked_since(last_reconciliation(acme.advertiser)) == moments[0]
+    mend_posting()
+    reconcile_books(advertiser=acme.advertiser, now=moments[2])
+    raise_posting()
+    for at in moments[3:]:
+        reconcile_books(advertiser=acme.advertiser, now=at)
+    assert parked_since(last_reconciliation(acme.advertiser)) == moments[3]
+
+
+def test_the_book_names_and_links_the_rows_that_differ(acme):
+    owner = sign_in(make_member(acme.advertiser))
+    raise_posting()
+    reconcile_books(advertiser=acme.advertiser, now=CLOSED)
+    book = owner.get(reverse("admin:book"))
+    sale = Conversion.objects.get()
+    linked = {row["word"]: row["link"] for row in book.context["books"].told}
+    assert linked[f"commission of order {sale.order_ref}"] == reverse(
+        "admin:tracking_conversion_change", args=[sale.pk]
+    )
+    assert linked["Blog"] in book.text and "Parked since" in book.text
+
+
+def test_every_row_that_a_proof_can_name_is_found(acme):
+    sale = Conversion.objects.get()
+    reconcile_books(advertiser=acme.advertiser, now=CLOSED)
+    close_month(advertiser=acme.advertiser, month=MONTH, actor=SYSTEM, now=CLOSED)
+    [invoice] = issue_invoices(advertiser=acme.advertiser, actor=SYSTEM, now=LATER).issued
+    named = [
+        *(f"conversion {sale.pk}", f"conversion {sale.pk} partner {acme.partners.blog.pk}"),
+        *(f"statement {Statement.objects.get().pk}", f"invoice {invoice.number}"),
+        *(f"partner {acme.partners.blog.pk} EUR", f"commission:{Commission.objects.get().pk}"),
+    ]
+    unknown = [f"conversion {uuid4()}", "conversion x", "statement 0", "series 4", "partner 9", f"statement {10**30}"]
+
+    def told(advertiser):
+        rows = [{"invariant": "I2", "subject": subject, "message": "?"} for subject in (*named, *unknown)]
+        return [bool(row.get("link")) for row in Books(advertiser, LATER, len(rows), rows, LATER).told]
+
+    assert told(acme.advertiser) == [True] * len(named) + [False] * len(unknown)
+    assert not any(told(make_advertiser("globex")))

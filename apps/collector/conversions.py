@@ -58,6 +58,16 @@ class Call:
     client: Client = UNKNOWN
 
 
+@dataclass(frozen=True, slots=True)
+class Asks:
+    """What an address asks of a call: a method of these, and a signature also where the campaign asks for none."""
+
+    methods: Sequence[str] = ("GET", "POST")
+    signature: bool = False
+
+
+# Whoever says who a visitor is can lead a customer's later sales to that visitor's touches.
+IDENTITIES = Asks(("POST",), signature=True)
 Store = Callable[[Campaign, Call, datetime], Answer]
 
 
@@ -72,10 +82,10 @@ class Conversions:
         return await self._answer(request, slug, receive, _store_refund)
 
     async def answer_identity(self, request: Request, slug: str, receive: Receive) -> Answer:
-        return await self._answer(request, slug, receive, _store_identity, methods=("POST",))
+        return await self._answer(request, slug, receive, _store_identity, IDENTITIES)
 
     async def _answer(
-        self, request: Request, slug: str, receive: Receive, store: Store, methods: Sequence[str] = ("GET", "POST")
+        self, request: Request, slug: str, receive: Receive, store: Store, asks: Asks | None = None
     ) -> Answer:
         body: bytes | None
         try:
@@ -83,7 +93,7 @@ class Conversions:
         except BodyTooLarge:
             body = None
         try:
-            return await self._threads.run(PATIENCE, self._take, request, slug, body, store, methods)
+            return await self._threads.run(PATIENCE, self._take, request, slug, body, store, asks or Asks())
         except (OperationalError, InterfaceError, TimeoutError):
             logger.exception("a call for %s is not known to be stored: the database is away", slug)
             message = "Send the same call again: however often it is sent, it is recorded once."
@@ -92,18 +102,19 @@ class Conversions:
             logger.exception("a call for %s is not stored", slug)
             return _refused(500, "internal_error", "Nothing is stored, by a fault of ours.")
 
-    def _take(self, request: Request, slug: str, body: bytes | None, store: Store, methods: Sequence[str]) -> Answer:
+    def _take(self, request: Request, slug: str, body: bytes | None, store: Store, asks: Asks) -> Answer:
         now = self._clock()
         call = Call(client=client_of(request.headers, request.source))
         named = len(slug) <= 80 and slug.isascii() and slug.isprintable()
         campaign = Campaign.objects.filter(slug=slug).first() if named else None
         try:
             _read(call, request, body)
-            if request.method not in methods:
-                raise MethodNotAllowed(f"This address takes {' and '.join(methods)} only.", allow=", ".join(methods))
+            if request.method not in asks.methods:
+                allowed = asks.methods
+                raise MethodNotAllowed(f"This address takes {' and '.join(allowed)} only.", allow=", ".join(allowed))
             if campaign is None:
                 raise UnknownCampaign
-            _vouch(campaign, call, now)
+            _vouch(campaign, call, now, always=asks.signature)
             return store(campaign, call, now)
         except Refusal as refusal:
             advertiser_id, campaign_id = (campaign.advertiser_id, campaign.pk) if campaign else (None, None)
@@ -143,10 +154,10 @@ def _read(call: Call, request: Request, body: bytes | None) -> None:
         raise InvalidBody(f"Send {FORM} or {JSON}, not {media_type[:60]}.")
 
 
-def _vouch(campaign: Campaign, call: Call, now: datetime) -> None:
+def _vouch(campaign: Campaign, call: Call, now: datetime, *, always: bool) -> None:
     """Check the signature of a call, and remember that it had one. Raises BadSignature."""
     secrets = (campaign.secret, campaign.previous_secret)
-    check_signature(call.pairs, secrets=secrets, required=campaign.signature_required, now=now)
+    check_signature(call.pairs, secrets=secrets, required=always or campaign.signature_required, now=now)
     call.is_vouched = any(name == "sig" for name, _ in call.pairs)
 
 

@@ -1,4 +1,7 @@
-"""`POST /i/<campaign>`: the shop tells who a visitor is, so that what they do on other devices is theirs too."""
+"""`POST /i/<campaign>`: the shop tells who a visitor is, so that what they do on other devices is theirs too.
+
+Signed calls only are taken: whoever says who a visitor is can lead a customer's sales to that visitor's touches.
+"""
 
 from __future__ import annotations
 

@@ -64,6 +64,8 @@ IDENTITY_FIELDS: list[tuple[str, Word]] = [
     ("tclid", gettext_lazy("The click id of the visitor who has signed in; or visitor.")),
     ("visitor", gettext_lazy("Instead of tclid, the id of the visitor's cookie.")),
     ("customer_id, email_sha256, device_id", gettext_lazy("Who it is: at least one of them.")),
+    ("sig", gettext_lazy("Always needed: this decides whose later orders are. Signed like a conversion.")),
+    ("ts", gettext_lazy("Always needed: seconds since 1970, at most five minutes off.")),
 ]
 
 REFUSALS: list[tuple[int, str, Word]] = [

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
+from apps.campaigns.models import Campaign
+from apps.commissions.models import Commission
 from apps.core.ids import uuid7
 from apps.pipeline.services import receiving
+from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.models import ClientData, Conversion, IdentityKey, RejectedEvent, Sighting
 from apps.tracking.rules.clicks import sign_click
 from apps.tracking.rules.persons import email_hash
+from apps.tracking.rules.signatures import body_digest, sign_call
 from apps.tracking.selectors import click_keys
 from tests.cast import NOON, make_touch
 
 PATH = "/i/acme-shop"
+STAMP = str(int(NOON.timestamp()))
 
 
 def tell(host, **fields):
-    return host.post(PATH, body=json.dumps(fields).encode(), headers={"content-type": "application/json"})
+    """Tell who a visitor is, signed with the campaign's secret."""
+    body, query = json.dumps(fields).encode(), [("ts", STAMP)]
+    signature = sign_call([*query, body_digest(body)], Campaign.objects.get(slug="acme-shop").secret)
+    return host.post(PATH, [*query, ("sig", signature)], body=body, headers={"content-type": "application/json"})
 
 
 def token(cast, id_):
@@ -79,11 +88,40 @@ def test_a_call_of_another_method_or_to_nowhere_is_answered_with_a_code(host, ca
         assert (reply.status, reply.json["code"]) == (404, "not_found")
 
 
-def test_a_signature_is_asked_for_where_the_campaign_asks_for_it(host, cast):
-    cast.campaign.signature_required = True
-    cast.campaign.save()
-    assert tell(host, visitor=uuid4().hex, customer_id="4711").json["code"] == "bad_signature"
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_signature_is_asked_for_whatever_the_campaign_asks(host, cast, asked):
+    Campaign.objects.update(signature_required=asked)
+    fields = {"visitor": uuid4().hex, "customer_id": "4711"}
+    stale = {**fields, "ts": str(int(STAMP) - 301)}
+    forged = [
+        fields,
+        {**fields, "ts": STAMP},
+        {**fields, "ts": STAMP, "sig": sign_call([*fields.items(), ("ts", STAMP)], "a guess")},
+        {**stale, "sig": sign_call([*stale.items()], cast.campaign.secret)},
+    ]
+    for call in forged:
+        reply = host.post(PATH, call)
+        assert (reply.status, reply.json["code"]) == (422, "bad_signature")
     assert not IdentityKey.objects.exists()
+    assert set(RejectedEvent.objects.values_list("code", flat=True)) == {"bad_signature"}
+
+    signed = {**fields, "ts": STAMP}
+    signed["sig"] = sign_call([*signed.items()], cast.campaign.secret)
+    assert host.post(PATH, signed).status == 200
+
+
+def test_nobody_takes_a_customer_s_sale_by_saying_unsigned_that_the_visitor_is_theirs(host, cast):
+    """The twin is the signed call: that leads the sale to the coupon site's click."""
+    make_touch(cast.enrollments.blog)
+    thief = make_touch(cast.enrollments.coupons, NOON - timedelta(hours=1))
+    unsigned = host.post(PATH, {"tclid": token(cast, thief.pk), "customer_id": "4711"})
+    host.post("/s/acme-shop", {"order_ref": "A-1", "amount": "10.00", "customer_id": "4711"})
+    settle_waiting(now=NOON)
+    assert (unsigned.status, Commission.objects.count()) == (422, 0)
+
+    assert tell(host, tclid=token(cast, thief.pk), customer_id="4711").status == 200
+    settle_waiting(now=NOON)
+    assert Commission.objects.get().partner == cast.partners.coupons
 
 
 def test_a_conversion_keeps_its_customer_as_keys_only(host, cast):

@@ -29,7 +29,8 @@ WEIGHTS = {"worker": 72, "collector": 8, "celery": 6, "valkey": 7, "connections"
 
 
 def make_ground() -> dict:
-    """Write the advertiser with a campaign per currency; return its links by campaign and partner, and an API key."""
+    """Write the advertiser with a campaign per currency; return its links by campaign and partner, its campaigns'
+    secrets, and an API key."""
     from django.utils import timezone
 
     from apps.campaigns.models import TrackingLink
@@ -40,6 +41,7 @@ def make_ground() -> dict:
     advertiser = cast.make_advertiser("kills", decide_days=5, lock_days=5)
     partners = [cast.make_partner(slug) for slug in PARTNERS]
     links: dict[str, dict[str, str]] = {}
+    secrets: dict[str, str] = {}
     for currency in ("EUR", "USD"):
         campaign = cast.make_campaign(advertiser, f"kills-{currency.lower()}", currencies=[currency])
         cast.make_policy(campaign, model="LINEAR")
@@ -48,8 +50,8 @@ def make_ground() -> dict:
         for partner in partners:
             enrollment = cast.join(partner, campaign)
             codes[partner.slug] = TrackingLink.objects.get(enrollment=enrollment).code
-        links[campaign.slug] = codes
-    return {"links": links, "token": cast.make_key(advertiser, ["conversions:decide"])}
+        links[campaign.slug], secrets[campaign.slug] = codes, campaign.secret
+    return {"links": links, "secrets": secrets, "token": cast.make_key(advertiser, ["conversions:decide"])}
 
 
 class Town:

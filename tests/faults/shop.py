@@ -21,6 +21,8 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlencode
 
+from apps.tracking.rules.signatures import sign_call
+
 PERCENT = 8
 CAMPAIGNS = (("kills-eur", "EUR"), ("kills-usd", "USD"))
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Host": "localhost"}
@@ -32,7 +34,9 @@ def new_order(number: str, campaign: str, currency: str, partners: list[str]) ->
 
 
 class Shop:
-    """One thread of a shop's life; `links` are codes by campaign and partner, `token` is the key of its machines."""
+    """One thread of a shop's life; `links` are codes by campaign and partner, `secrets` sign a campaign's
+    calls, `token` is the key of its machines.
+    """
 
     def __init__(
         self,
@@ -41,12 +45,13 @@ class Shop:
         ports: Sequence[int],
         teller: str,
         links: dict[str, dict[str, str]],
+        secrets: dict[str, str],
         token: str,
         seed: int,
         pace: float,
     ) -> None:
         self.number, self.ports, self.teller, self.links, self.pace = number, ports, teller, links, pace
-        self.random, self.token = random.Random(f"{seed}-{number}"), token
+        self.random, self.token, self.secrets = random.Random(f"{seed}-{number}"), token, secrets
         self.orders: list[dict] = []
         self.clicks: list[str] = []
         self.jobs: list[dict] = []
@@ -98,7 +103,8 @@ class Shop:
         return order
 
     def identify(self, order: dict, token: str) -> None:
-        fields = {"tclid": token, "customer_id": order["customer"]}
+        fields = {"tclid": token, "customer_id": order["customer"], "ts": str(int(time.time()))}
+        fields["sig"] = sign_call(list(fields.items()), self.secrets[order["campaign"]])
         self.identified += self.send(f"/i/{order['campaign']}", fields, method="POST") is not None
 
     def decide_many(self) -> None:

@@ -55,7 +55,7 @@ def check_signature(pairs: Pairs, *, secrets: Iterable[str], required: bool, now
     stamps = [value for name, value in pairs if name == "ts"]
     if not given:
         if required:
-            raise BadSignature("The campaign takes signed calls only: `sig` is missing.", path="sig")
+            raise BadSignature("Signed calls only are taken here: `sig` is missing.", path="sig")
         return
     if len(given) > 1 or len(stamps) != 1 or not (stamps[0].isascii() and stamps[0].isdigit() and len(stamps[0]) < 12):
         raise BadSignature("A signed call has one `sig` and one `ts`, in whole seconds.", path="ts")

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from apps.campaigns.models import Campaign, Coupon
+from apps.core.guards import asked_once
 from apps.identity.models import Advertiser
 from apps.partners.models import Partner
 from apps.tracking.models import Conversion
@@ -158,13 +159,9 @@ class Share(models.Model):
             ),
         ]
         triggers = [
-            pgtrigger.Trigger(
-                name="shares_sum_to_one",
-                level=pgtrigger.Statement,
-                when=pgtrigger.After,
-                operation=pgtrigger.Insert,
-                referencing=pgtrigger.Referencing(new="new_rows"),
-                func="""
+            asked_once(
+                "shares_sum_to_one",
+                """
                     IF EXISTS (
                         SELECT 1 FROM (SELECT DISTINCT conversion_id FROM new_rows) n
                         CROSS JOIN LATERAL (
@@ -176,13 +173,14 @@ class Share(models.Model):
                         RAISE EXCEPTION 'shares of a conversion must sum to one' USING ERRCODE = 'check_violation';
                     END IF;
                     IF EXISTS (
-                        SELECT 1 FROM (SELECT DISTINCT conversion_id FROM new_rows) n
+                        SELECT 1 FROM (SELECT DISTINCT conversion_id, advertiser_id, currency FROM new_rows) n
                         LEFT JOIN LATERAL (
-                            SELECT 1 AS there FROM tracking_conversion WHERE id = n.conversion_id OFFSET 0
+                            SELECT advertiser_id, currency FROM tracking_conversion WHERE id = n.conversion_id OFFSET 0
                         ) c ON true
-                        WHERE c.there IS NULL
+                        WHERE (c.advertiser_id, c.currency) IS DISTINCT FROM (n.advertiser_id, n.currency)
                     ) THEN
-                        RAISE EXCEPTION 'a share is of a conversion' USING ERRCODE = 'foreign_key_violation';
+                        RAISE EXCEPTION 'a share is of a conversion of its advertiser and currency'
+                            USING ERRCODE = 'foreign_key_violation';
                     END IF;
                     RETURN NULL;
                 """,

@@ -6,6 +6,7 @@ import pgtrigger
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from apps.core.guards import asked_once
 from apps.identity.models import Advertiser, LegalEntity
 from apps.partners.models import Partner
 from apps.records.models import Document
@@ -111,6 +112,23 @@ class Settlement(models.Model):
         triggers = [
             pgtrigger.ReadOnly(name="content_never_changes", exclude=["reversed_at"]),
             pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+            asked_once(
+                "is_of_one_currency",
+                """
+                IF EXISTS (
+                    SELECT 1 FROM new_rows n
+                    LEFT JOIN statements_statement s ON s.id = n.statement_id
+                    LEFT JOIN invoices_invoice i ON i.id = n.invoice_id
+                    WHERE s.advertiser_id IS DISTINCT FROM n.advertiser_id
+                       OR n.invoice_id IS NOT NULL AND (i.advertiser_id, i.partner_id, i.currency)
+                            IS DISTINCT FROM (s.advertiser_id, s.partner_id, s.currency)
+                ) THEN
+                    RAISE EXCEPTION 'an invoice settles statements of its own partner and currency'
+                        USING ERRCODE = 'foreign_key_violation';
+                END IF;
+                RETURN NULL;
+                """,
+            ),
         ]
 
     def __str__(self) -> str:

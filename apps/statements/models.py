@@ -8,6 +8,7 @@ from django.contrib.postgres.fields import DateRangeField, RangeOperators
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from apps.core.guards import asked_once
 from apps.identity.models import Advertiser
 from apps.ledger.models import Posting
 from apps.partners.models import Partner
@@ -91,7 +92,31 @@ class StatementLine(models.Model):
     class Meta:
         verbose_name = _("statement line")
         verbose_name_plural = _("statement lines")
-        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        triggers = [
+            pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+            asked_once(
+                "says_what_its_posting_says",
+                """
+                IF EXISTS (
+                    SELECT 1 FROM new_rows n LEFT JOIN LATERAL (
+                        SELECT p.advertiser_id, a.partner_id, p.currency,
+                            CASE WHEN p.credit_id = a.id THEN p.amount_minor ELSE -p.amount_minor END AS amount_minor
+                        FROM ledger_posting p
+                        JOIN ledger_account a ON a.id IN (p.credit_id, p.debit_id) AND a.kind = 'PARTNER_ACCRUED'
+                        WHERE p.id = n.posting_id OFFSET 0
+                    ) p ON true
+                    LEFT JOIN statements_statement s ON s.id = n.statement_id
+                    WHERE (p.advertiser_id, p.partner_id, p.currency)
+                            IS DISTINCT FROM (s.advertiser_id, s.partner_id, s.currency)
+                       OR (p.advertiser_id, p.amount_minor) IS DISTINCT FROM (n.advertiser_id, n.amount_minor)
+                ) THEN
+                    RAISE EXCEPTION 'a line says what its posting says, in its statement''s currency'
+                        USING ERRCODE = 'foreign_key_violation';
+                END IF;
+                RETURN NULL;
+                """,
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.order_ref} {self.amount_minor}"

@@ -10,7 +10,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from apps.campaigns.models import Campaign
-from apps.commissions.models.references import OF_ITS_CONVERSION
+from apps.commissions.models.references import of_its_conversion
 from apps.core.errors import Conflict
 from apps.identity.models import Advertiser
 from apps.records.models import Job
@@ -124,7 +124,7 @@ class Decision(models.Model):
             ),
         ]
         triggers = [
-            *OF_ITS_CONVERSION,
+            *of_its_conversion("advertiser_id"),
             pgtrigger.FSM(
                 name="moves_as_allowed",
                 field="state",

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.attribution.models import PolicyVersion, Share
 from apps.campaigns.models import Campaign
 from apps.commissions.models.plans import PlanVersion
-from apps.commissions.models.references import OF_ITS_CONVERSION
+from apps.commissions.models.references import of_its_conversion
 from apps.identity.models import Advertiser
 from apps.partners.models import Partner
 from apps.tracking.models import Conversion
@@ -96,15 +96,19 @@ class Commission(models.Model):
                 func="""
                     LOOP
                         SELECT
-                            bool_or((s.conversion_id, s.partner_id) IS DISTINCT FROM (n.conversion_id, n.partner_id)),
+                            bool_or(
+                                (s.conversion_id, s.partner_id, s.advertiser_id, s.currency)
+                                IS DISTINCT FROM (n.conversion_id, n.partner_id, n.advertiser_id, n.currency)
+                            ),
                             bool_or(s.xmin <> pg_current_xact_id()::xid)
                         INTO astray, older
                         FROM new_rows n LEFT JOIN LATERAL (
-                            SELECT conversion_id, partner_id, xmin FROM attribution_share WHERE id = n.share_id OFFSET 0
+                            SELECT conversion_id, partner_id, advertiser_id, currency, xmin
+                            FROM attribution_share WHERE id = n.share_id OFFSET 0
                         ) s ON true
                         WHERE n.share_id IS NOT NULL;
                         IF astray THEN
-                            RAISE EXCEPTION 'a commission is of a share of its conversion and partner'
+                            RAISE EXCEPTION 'a commission is of a share of its conversion, partner and currency'
                                 USING ERRCODE = 'foreign_key_violation';
                         END IF;
                         EXIT WHEN held OR older IS NOT TRUE;
@@ -145,7 +149,7 @@ class Receipt(models.Model):
     class Meta:
         verbose_name = _("receipt")
         verbose_name_plural = _("receipts")
-        triggers = OF_ITS_CONVERSION
+        triggers = of_its_conversion("advertiser_id", "currency")
 
     def __str__(self) -> str:
         return str(self.conversion_id)

@@ -25,7 +25,7 @@ from apps.partners.services import write_payout_profile
 from apps.pipeline.services.onboarding import keep_tax_profile
 from apps.portal.access import actor_of, partner_page, render
 from apps.portal.accounts import active
-from apps.portal.templatetags.portal import moment
+from apps.portal.formats import moment
 
 NOTICE = timedelta(days=30)
 """How long the account says that its bank details are new."""

@@ -16,7 +16,7 @@ from apps.console import words
 from apps.core.money import Money
 from apps.insights.partner_rates import HeldPlan, plans_of_partner, policies_by_campaign
 from apps.portal.access import partner_page, render
-from apps.portal.templatetags.portal import day, money
+from apps.portal.formats import day, money
 
 
 @require_GET

@@ -20,9 +20,9 @@ from apps.insights.partner_selectors import accounts_of_partner
 from apps.insights.selectors import Day, Figures, figures, trend_by_day
 from apps.portal.access import partner_page, render
 from apps.portal.accounts import balance, blockers
+from apps.portal.formats import day
 from apps.portal.links import address_of
 from apps.portal.ranges import Range, range_of
-from apps.portal.templatetags.portal import day
 
 LATEST = 8
 

@@ -33,7 +33,7 @@ from apps.invoices.services import statement_reference
 from apps.partners.models import Partner
 from apps.portal.access import partner_page, render
 from apps.portal.accounts import balance, blockers
-from apps.portal.templatetags.portal import LOCALES
+from apps.portal.formats import LOCALES
 from apps.statements.models import Statement, StatementLine
 from apps.statements.selectors import recomputed_hash
 

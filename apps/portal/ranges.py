@@ -11,7 +11,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.periods import Period, add_months, day_of, month_end
-from apps.portal.templatetags.portal import day
+from apps.portal.formats import day
 
 PRESETS = {
     "7d": _("Last 7 days"),

@@ -20,7 +20,7 @@ from apps.invoices.services import statement_reference
 from apps.partners.models import AdSpace, Partner
 from apps.pipeline.receipts import explain_to_partner
 from apps.pipeline.services.correcting import AMENDED
-from apps.portal.templatetags.portal import decimal_text, money, share, unrounded_money
+from apps.portal.formats import decimal_text, money, share, unrounded_money
 from apps.portal.templatetags.portal import reason as said_reason
 from apps.tracking.models import ConversionLine, Touchpoint
 

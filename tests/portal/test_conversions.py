@@ -9,7 +9,7 @@ from apps.core.money import Money
 from apps.identity.models import Advertiser
 from apps.pipeline.services.receiving import receive_refund
 from apps.pipeline.services.settling import settle_waiting
-from apps.portal.templatetags.portal import money
+from apps.portal.formats import money
 from tests.cast import make_conversion, make_touch
 from tests.portal.stage import NOW, sell
 

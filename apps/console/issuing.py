@@ -99,7 +99,7 @@ class IssueForm(PlainForm):
         super().__init__(*args, **kwargs)
         self.run = run
         self.fields["typed"].help_text = _("Type %d to issue them. This cannot be undone.") % len(run.invoices)
-        self.fields["typed"].widget.attrs.update(autocomplete="off", inputmode="numeric")
+        self.fields["typed"].widget.attrs |= {"autocomplete": "off", "inputmode": "numeric"}
 
     def clean_typed(self) -> str:
         typed = self.cleaned_data["typed"].strip()

@@ -14,7 +14,9 @@ from apps.core.actors import SYSTEM
 from apps.pipeline.services.deciding import approve_conversions, approve_matured, hold_conversions, release_conversions
 from apps.pipeline.services.settling import settle_waiting
 from apps.records.models import AuditEntry
+from apps.tracking.identifying import identify_visitor
 from apps.tracking.models import Unsettled
+from apps.tracking.rules.persons import Identity
 from tests.cast import NOON, START, make_cast, make_conversion, make_coupon, make_policy, make_touch
 
 QUIET = Sold(3600.0, False, False, "s2s", 100_00, False)
@@ -183,6 +185,14 @@ def test_a_hold_by_rule_ends_when_a_late_click_takes_its_reason_away(acme, poach
         ("PENDING", "ON_HOLD", "unowned_code", "Hold rule"), ("ON_HOLD", "PENDING", "", "Hold rule"),
     ]  # fmt: skip
     assert approve_matured(advertiser=acme.advertiser, now=NOON + timedelta(days=31)) == 1
+
+
+def test_a_hold_by_rule_ends_when_a_merge_takes_its_reason_away(acme, poached):
+    phone = make_touch(acme.enrollments.coupons, NOON - timedelta(hours=5), uuid4())
+    for visitor in (poached.visitor, phone.visitor):
+        identify_visitor(advertiser=acme.advertiser, visitor=visitor, identity=Identity("c7"), now=NOON)
+    settle_waiting(now=NOON)
+    assert Decision.objects.get(conversion=poached).state == "PENDING"
 
 
 def test_a_hold_by_rule_follows_what_is_known_whatever_came_first(acme, poached):

@@ -14,6 +14,8 @@ from apps.collector.floods import Flood
 from apps.collector.http import Answer, BodyTooLarge, Receive, Request, as_json, read_body
 from apps.collector.identities import store_identity
 from apps.collector.threads import DatabaseThreads
+from apps.commissions.holding import holds_unsigned
+from apps.commissions.rules.holding import UNSIGNED
 from apps.core.errors import Conflict, Invalid, NotFound, Refusal
 from apps.pipeline.services.receiving import receive_conversion, receive_refund
 from apps.tracking.rules.clients import UNKNOWN, Client, client_of
@@ -27,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 PATIENCE = 15.0
 """Seconds that a shop's server waits for the database."""
+SIGNED = "s2s"
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
 
@@ -163,8 +166,13 @@ def _vouch(campaign: Campaign, call: Call, now: datetime, *, always: bool) -> No
 
 def _store(campaign: Campaign, call: Call, now: datetime) -> Answer:
     fact = read_conversion(call.fields, terms=terms_of(campaign), now=now)
-    received = receive_conversion(campaign=campaign, fact=fact, now=now, client=call.client, payload=call.fields)
+    source = SIGNED if call.is_vouched else UNSIGNED
+    received = receive_conversion(
+        campaign=campaign, fact=fact, now=now, source=source, client=call.client, payload=call.fields
+    )
     content = received.answer
+    if not call.is_vouched and holds_unsigned(campaign, at=now):
+        content["hints"] = [*received.hints, UNSIGNED]
     if fact.ignored:
         content["ignored"] = fact.ignored
     return as_json(201 if received.created else 200, content)

@@ -90,6 +90,12 @@ def hold_by_rule(
     return len(holds)
 
 
+def holds_unsigned(campaign: Campaign, *, at: datetime) -> bool:
+    """Tell whether what is told of a campaign without a signature waits on hold from a moment on."""
+    policies = HoldPolicy.objects.filter(campaign=campaign, starts_at__lte=at).order_by("-starts_at")
+    return bool(policies.values_list("untrusted_door", flat=True).first())
+
+
 def rules_at(policies: Sequence[HoldPolicy], at: datetime) -> HoldRules | None:
     """Return the rules that hold at a moment, of policies with the latest start first."""
     found = next((policy for policy in policies if policy.starts_at <= at), None)

@@ -38,7 +38,7 @@ class HoldForm(PlainForm):
     unowned_code = forms.BooleanField(
         label=gettext_lazy("A partner's code was used, and the partner has no touch"), required=False
     )
-    untrusted_door = forms.BooleanField(label=gettext_lazy("Told by pixel or tag, without a signature"), required=False)
+    untrusted_door = forms.BooleanField(label=gettext_lazy("Told without a signature"), required=False)
 
     def __init__(self, currency: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -115,7 +115,7 @@ def said(policy: HoldPolicy) -> list[str]:
     if policy.unowned_code:
         words.append(_("codes whose owner has no touch"))
     if policy.untrusted_door:
-        words.append(_("pixel and tag"))
+        words.append(_("calls without a signature"))
     if policy.first_sale_above_minor is not None:
         words.append(_("large first sales"))
     return words or [_("nothing")]

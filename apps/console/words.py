@@ -57,6 +57,7 @@ KINDS = {
 }
 SOURCES = {
     "s2s": gettext_lazy("the shop's server"),
+    "unsigned": gettext_lazy("a call without a signature"),
     "api": gettext_lazy("the API"),
     "tag": gettext_lazy("the tag in the page"),
     "pixel": gettext_lazy("a pixel"),

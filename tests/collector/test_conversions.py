@@ -42,7 +42,7 @@ def test_click_walks_to_a_conversion(host, cast):
     assert (reply.status, reply.json) == (201, {"ok": True, "id": str(conversion.id), "status": "PENDING"})
     assert conversion.click_ids == [Touchpoint.objects.get().id]
     assert (conversion.amount_minor, conversion.currency, conversion.order_ref) == (108329, "EUR", "A1")
-    assert (conversion.campaign, conversion.visitor, conversion.source) == (cast.campaign, None, "s2s")
+    assert (conversion.campaign, conversion.visitor, conversion.source) == (cast.campaign, None, "unsigned")
     assert Unsettled.objects.get().conversion == conversion
     assert not events()
 

@@ -46,7 +46,7 @@ class HoldReason(models.TextChoices):
     UNDER_REVIEW = "under_review", _("The partner is under review")
     TOO_FAST = "too_fast", _("Bought too fast after the click")
     UNOWNED_CODE = "unowned_code", _("The code's owner has no touch")
-    UNTRUSTED_DOOR = "untrusted_door", _("Told by a door of low trust")
+    UNTRUSTED_DOOR = "untrusted_door", _("Told without a signature")
     LARGE_FIRST_SALE = "large_first_sale", _("The partner's first sale is large")
     UNKNOWN_GOAL = "unknown_goal", _("No rule of the plan names its goal")
 

@@ -21,7 +21,7 @@ class HoldPolicy(models.Model):
     under_review = models.BooleanField(_("partners under review"), default=True)
     too_fast_seconds = models.PositiveIntegerField(_("seconds after the click at least"), null=True, blank=True)
     unowned_code = models.BooleanField(_("codes whose owner has no touch"), default=False)
-    untrusted_door = models.BooleanField(_("pixel and tag without a signature"), default=False)
+    untrusted_door = models.BooleanField(_("told without a signature"), default=False)
     first_sale_above_minor = models.BigIntegerField(_("a partner's first sale above"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"), db_default=Now())
 

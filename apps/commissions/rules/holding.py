@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-UNTRUSTED_DOORS = frozenset({"pixel", "tag", "token"})
+UNSIGNED = "unsigned"
+"""The source of what was told without a signature: anybody may have told it."""
+UNTRUSTED_DOORS = frozenset({UNSIGNED, "pixel", "tag", "token"})
 
 
 @dataclass(frozen=True, slots=True)

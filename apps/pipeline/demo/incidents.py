@@ -13,7 +13,7 @@ from apps.campaigns.models import Campaign
 from apps.campaigns.services import enroll_ad_space, revise_campaign
 from apps.commissions.holding import review_partner, set_hold_rules
 from apps.commissions.models import CommissionPlan
-from apps.commissions.rules.holding import HoldRules
+from apps.commissions.rules.holding import UNSIGNED, HoldRules
 from apps.core.errors import Refusal
 from apps.core.periods import start_of
 from apps.pipeline.demo.cast import NEWSLETTER, NEWSLETTER_PARTNERS
@@ -52,7 +52,7 @@ def guard_campaign(stage: Stage, since: date) -> None:
 
 
 def open_newsletter(stage: Stage, starts_at: datetime) -> Stage:
-    """Open a second campaign: sign-ups to the newsletter, paid once per person in 30 days; pixels are looked at."""
+    """Open a second campaign: sign-ups to the newsletter, paid once per person in 30 days; unsigned calls wait."""
     call = {"actor": manager(), "now": starts_at}
     campaign = open_campaign(
         advertiser=stage.advertiser,
@@ -80,7 +80,7 @@ def open_newsletter(stage: Stage, starts_at: datetime) -> Stage:
 
 
 def sign_ups(letter: Stage, until: datetime, draw: Random) -> list[Journey]:
-    """Return who signed up to the newsletter in the last weeks: every sixth does so twice, every eighth by a pixel."""
+    """Return who signed up to the newsletter in the last weeks: every sixth does so twice, every eighth unsigned."""
     found = []
     for place in range(24):
         at = until - timedelta(days=46 - 2 * place + (place // 6), minutes=draw.randrange(600))
@@ -96,7 +96,7 @@ def sign_ups(letter: Stage, until: datetime, draw: Random) -> list[Journey]:
         )
         enrollment = letter.enrollments[NEWSLETTER_PARTNERS[place % len(NEWSLETTER_PARTNERS)]]
         click = (at - timedelta(minutes=draw.randrange(2, 30)), enrollment)
-        door = "pixel" if place % 8 == 3 else "s2s"
+        door = UNSIGNED if place % 8 == 3 else "s2s"
         found.append(Journey(UUID(int=draw.getrandbits(128)), (click,), draw.choice(("mobile", "desktop")), fact, door))
     return found
 

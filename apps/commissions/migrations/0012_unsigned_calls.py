@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("commissions", "0010_unknown_goal"),
+        ("commissions", "0011_currencies_together"),
     ]
 
     operations = [

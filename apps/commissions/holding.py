@@ -21,7 +21,8 @@ from apps.records.services import record_act
 BY = "Hold rule"
 NO_RULES = HoldRules(under_review=False)
 FACTS = """
-SELECT c.id, c.campaign_id, c.recorded_at, o.state, o.reason, c.source, c.amount_minor,
+SELECT c.id, c.campaign_id, c.recorded_at, o.state, o.reason, c.source,
+    COALESCE((a.content->>'amount_minor')::bigint, c.amount_minor), c.currency = g.currencies[1],
     EXTRACT(EPOCH FROM c.occurred_at - (
         SELECT max(t.occurred_at) FROM attribution_share s JOIN tracking_touchpoint t ON t.id = s.touch_id
         WHERE s.conversion_id = c.id
@@ -34,7 +35,10 @@ SELECT c.id, c.campaign_id, c.recorded_at, o.state, o.reason, c.source, c.amount
     EXISTS (
         SELECT 1 FROM campaigns_coupon k
         WHERE k.campaign_id = c.campaign_id AND k.partner_id IS NOT NULL
-          AND upper(k.code) IN (SELECT upper(told) FROM unnest(c.coupons) AS told)
+          AND upper(k.code) IN (
+              SELECT upper(told)
+              FROM jsonb_array_elements_text(COALESCE(a.content->'coupons', to_jsonb(c.coupons))) AS told
+          )
           AND NOT EXISTS (
               SELECT 1 FROM attribution_share s
               WHERE s.conversion_id = c.id AND s.partner_id = k.partner_id AND s.touch_id IS NOT NULL
@@ -48,6 +52,12 @@ SELECT c.id, c.campaign_id, c.recorded_at, o.state, o.reason, c.source, c.amount
         )
     )
 FROM tracking_conversion c JOIN commissions_decision o ON o.conversion_id = c.id
+JOIN campaigns_campaign g ON g.id = c.campaign_id
+LEFT JOIN LATERAL (
+    SELECT t.content FROM tracking_amendment t
+    WHERE t.conversion_id IN (c.id, (SELECT p.original_id FROM tracking_repeat p WHERE p.conversion_id = c.id))
+    ORDER BY t.sequence DESC, t.turn DESC LIMIT 1
+) a ON TRUE
 WHERE c.id = ANY(%s::uuid[]) AND NOT c.is_test AND c.source <> 'history'
   AND o.state IN ('PENDING', 'ON_HOLD') AND (o.moved_at IS NULL OR o.decided_by = %s)
 ORDER BY c.id
@@ -60,9 +70,10 @@ def hold_by_rule(
     """Put those open decisions on hold that a rule of their campaign names, and release those that none names any more.
 
     Which it is follows from what is known, whether a click comes before its sale is settled or after; a decision that
-    a person has moved is moved by no rule any more. `campaigns` are the conversions' campaigns by conversion id, `held`
-    those on hold by now, `of_unknown_goals` those that would be paid for a goal that no plan names: these wait in every
-    campaign. Returns how many were put on hold. One query where no campaign has hold rules.
+    a person has moved is moved by no rule any more. Amounts and codes are those told last. `campaigns` are the
+    conversions' campaigns by conversion id, `held` those on hold by now, `of_unknown_goals` those that would be paid
+    for a goal that no plan names: these wait in every campaign. Returns how many were put on hold. One query where no
+    campaign has hold rules.
     """
     policies: dict[int, list[HoldPolicy]] = defaultdict(list)
     for policy in HoldPolicy.objects.filter(campaign__in=set(campaigns.values())).order_by("-starts_at"):
@@ -72,11 +83,13 @@ def hold_by_rule(
     if not asked:
         return 0
     holds, releases = [], []
-    for id_, campaign_id, recorded_at, state, reason, door, amount, seconds, reviewed, unowned, first in read_rows(
+    for id_, campaign_id, recorded_at, state, reason, door, amount, is_usual, seconds, *found_of in read_rows(
         FACTS, [array_of(asked), BY]
     ):
+        reviewed, unowned, first = found_of
         rules = rules_at(policies[campaign_id], recorded_at) or NO_RULES
-        found = hold_reason(rules, Sold(seconds, reviewed, unowned, door, amount, first, str(id_) in of_unknown_goals))
+        is_unknown = str(id_) in of_unknown_goals
+        found = hold_reason(rules, Sold(seconds, reviewed, unowned, door, amount, first, is_unknown, is_usual))
         if state == DecisionState.ON_HOLD and found != reason:
             releases.append(Wish(str(id_), DecisionState.PENDING))
         if found and (state, reason) != (DecisionState.ON_HOLD, found):

@@ -46,7 +46,10 @@ class HoldForm(PlainForm):
             currency=currency,
             required=False,
             label=_("A partner's first sale above, in %s") % currency,
-            help_text=_("First: nothing of the partner is approved yet. Empty: any amount is fine."),
+            help_text=_(
+                "First: nothing of the partner is approved yet. One in another currency waits, whatever it is. "
+                "Empty: any amount is fine."
+            ),
         )
         amount = self.fields["first_sale_above"].widget
         amount.attrs["class"], amount.attrs["aria-describedby"] = "tb-input", "first_sale_above-help"

@@ -25,6 +25,7 @@ class Sold:
     """What the rules ask of a conversion, as it is worked out from what is known.
 
     `seconds_after_touch` is since the last counted touch, None where there is none; `amount` in minor units.
+    The limit of a first sale is in the campaign's first currency.
     """
 
     seconds_after_touch: float | None
@@ -34,21 +35,24 @@ class Sold:
     amount: int
     is_first_of_a_partner: bool
     is_paid_for_unknown_goal: bool = False
+    is_in_limit_currency: bool = True
 
 
 def hold_reason(rules: HoldRules, sold: Sold) -> str | None:
     """Return the code of the first rule that holds a conversion back, in this order; None lets it pass.
 
     under review → too fast (fewer seconds than the floor) → unowned code → untrusted door → large first sale (more
-    than the limit) → unknown goal, whatever the rules: no rule of a plan names what would be paid.
+    than the limit, or anything in a currency that it is not in) → unknown goal, whatever the rules: no rule of a plan
+    names what would be paid.
     """
     after, floor, limit = sold.seconds_after_touch, rules.too_fast_seconds, rules.first_sale_above
+    passes = limit is None or sold.amount <= (limit if sold.is_in_limit_currency else 0)
     found = {
         "under_review": rules.under_review and sold.has_partner_under_review,
         "too_fast": floor is not None and after is not None and after < floor,
         "unowned_code": rules.unowned_code and sold.has_unowned_code,
         "untrusted_door": rules.untrusted_door and sold.door in UNTRUSTED_DOORS,
-        "large_first_sale": limit is not None and sold.is_first_of_a_partner and sold.amount > limit,
+        "large_first_sale": sold.is_first_of_a_partner and not passes,
         "unknown_goal": sold.is_paid_for_unknown_goal,
     }
     return next((code for code, holds in found.items() if holds), None)

@@ -190,9 +190,9 @@ def _write(settled: Sequence[Settled], decided: Mapping[str, str], now: datetime
     write_receipts([row.receipt for row in changed], settled_at=now)
     open_decisions([row.decision for row in settled if row.conversion_id not in decided])
     hold_by_rule(
-        {row.conversion_id: row.decision.campaign_id for row in changed},
+        {row.conversion_id: row.decision.campaign_id for row in settled},
         held={id_ for id_, state in decided.items() if state == DecisionState.ON_HOLD},
-        of_unknown_goals={row.conversion_id for row in changed if row.pays_unknown_goal},
+        of_unknown_goals={row.conversion_id for row in settled if row.pays_unknown_goal},
         now=now,
     )
 

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import BadRequest, PermissionDenied
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -276,14 +277,18 @@ def decision_job(request: HttpRequest, job_id: int) -> HttpResponse:
     if is_draft:
         foresee(advertiser, items, now=timezone.now())
     named = [id_ for item in items if (id_ := _uuid(item.content.get("id", "")))]
-    orders = {
-        str(pk): order
-        for pk, order in Conversion.objects.for_advertiser(advertiser)
-        .filter(pk__in=named)
-        .values_list("pk", "order_ref")
-    }
+    refs = {str(item.content["order_ref"]) for item in items if item.content.get("order_ref")}
+    known = list(
+        Conversion.objects.for_advertiser(advertiser)
+        .filter(Q(pk__in=named) | Q(order_ref__in=refs))
+        .values_list("pk", "goal", "order_ref")
+    )
+    orders = {str(pk): order for pk, _goal, order in known}
+    ids = {(goal, order): str(pk) for pk, goal, order in known}
     for item in items:
-        item.order = item.content.get("order_ref") or orders.get(item.content.get("id", ""), "")
+        told, ref = item.content.get("id", ""), item.content.get("order_ref", "")
+        item.order = ref or orders.get(told, "")
+        item.page = told if told in orders else ids.get((item.content.get("goal") or "SALE", ref), "")
         item.said = said(item.content)
     state = job.content.get("state", "")
     may_undo = job.is_over and job.kind == BY_FILTER and state in OPPOSITE and job.moved > 0 and not is_undoing(job)

@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from apps.commissions.models import Commission, CommissionKind, Reason
 from apps.console import display
@@ -22,6 +22,7 @@ from apps.console.forms import MinorField, PlainForm
 from apps.console.site import site
 from apps.core.errors import Refusal
 from apps.core.money import Money
+from apps.pipeline.services.deciding_lines import OWN
 from apps.pipeline.services.receiving import receive_refund
 from apps.tracking.models import Conversion, Refund
 from apps.tracking.selectors import ToldLines, amendments_told, lines_told_last, refunds_told
@@ -49,7 +50,7 @@ class RefundForm(PlainForm):
                 required=False,
                 min_value=0,
                 max_value=line.quantity,
-                help_text=_("%d were sold.") % line.quantity,
+                help_text=ngettext("%d was sold.", "%d were sold.", line.quantity) % line.quantity,
             )
         self.fields["reason"] = forms.ChoiceField(label=_("Reason"), choices=Reason.choices)
         for name, field in self.fields.items():
@@ -97,7 +98,9 @@ def refund(request: HttpRequest, conversion_id: UUID) -> HttpResponse:
             raise PermissionDenied
         if form.is_valid() and _record(request, conversion, form):
             return HttpResponseRedirect(back)
-    refunds = refunds_told(conversion).order_by("occurred_at", "refund_ref")
+    refunds = list(refunds_told(conversion).order_by("occurred_at", "refund_ref"))
+    for row in refunds:
+        row.is_own = row.refund_ref.startswith(OWN)
     corrections = (
         Commission.objects.filter(conversion=conversion)
         .exclude(kind=CommissionKind.SALE)

@@ -230,7 +230,7 @@ def test_somebody_faster_is_told_of_in_the_queue(acme):
 
 def test_pages_ask_the_database_as_often_for_one_row_as_for_three(acme):
     job = upload(acme, "order_ref,decision\nOPEN-1,approve\n")["Location"]
-    wanted = {"review": 19, "many": 9, "job": 10, "jobs": 4}
+    wanted = {"review": 20, "many": 9, "job": 11, "jobs": 4}
 
     def asked() -> dict[str, int]:
         pages = {
@@ -412,3 +412,10 @@ def test_the_bar_of_the_last_decision_is_of_the_own_advertiser_and_only_after_on
         assert bool(client.get(review, query).context["last"]) == wanted, query
     assert acme.neighbor.post(review, {"id": str(acme.open.pk), "verb": "undo"}).status_code == 302
     assert state_of(acme.open) == "ON_HOLD"
+
+
+def test_rows_named_by_order_number_lead_to_their_conversion(acme):
+    job = upload(acme, "order_ref,decision\nOPEN-1,approve\nNOBODY,approve\n")["Location"]
+    page = acme.owner.get(job).text
+    assert page.count(reverse("admin:tracking_conversion_change", args=[acme.open.pk])) == 1
+    assert '<span class="tb-id">NOBODY</span>' in page

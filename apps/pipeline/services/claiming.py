@@ -15,6 +15,7 @@ from apps.commissions.models import Commission, DecisionState
 from apps.core.actors import SYSTEM, Actor
 from apps.core.errors import Conflict, Invalid, Refusal
 from apps.core.periods import day_of
+from apps.core.retrying import retried
 from apps.identity.models import Advertiser
 from apps.pipeline.services.settling import settle_conversions
 from apps.pipeline.services.telling import tell_of_claim
@@ -78,6 +79,7 @@ class ClaimNotSettled(Conflict):
     message = "The order cannot be settled now; nothing was changed."
 
 
+@retried
 @transaction.atomic
 def accept_claim(*, advertiser: Advertiser, claim_id: int, actor: Actor, now: datetime, note: str = "") -> Claim:
     """Give a partner what a claim says: a touch of kind MANUAL, an amount, or the order itself, and settle it.
@@ -193,6 +195,7 @@ def _settle(conversion: Conversion, now: datetime) -> None:
         raise ClaimNotSettled(f"The order cannot be settled now ({waiting.last_error[:200]}); nothing was changed.")
 
 
+@retried
 @transaction.atomic
 def decline_claim(
     *, advertiser: Advertiser, claim_id: int, reason: str, actor: Actor, now: datetime, note: str = ""
@@ -206,6 +209,7 @@ def decline_claim(
     return claim
 
 
+@retried
 @transaction.atomic
 def escalate_claim(*, advertiser: Advertiser, claim_id: int, actor: Actor, now: datetime, note: str = "") -> Claim:
     """Mark a claim as overdue. Raises ClaimNotFound, ClaimClosed."""

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from apps.core.actors import Actor
 from apps.core.periods import Period, day_of
+from apps.core.retrying import retried
 from apps.identity.models import Advertiser
 from apps.invoices.models import Invoice
 from apps.invoices.selectors import unsettled_statements
@@ -65,6 +66,7 @@ def close_month(
     return _close_month(advertiser, month, actor, now, tells)
 
 
+@retried
 @transaction.atomic
 def _close_month(advertiser: Advertiser, month: date, actor: Actor, now: datetime, tells: bool) -> ClosedPeriod:
     period = Period.month(month.year, month.month, advertiser.zone)
@@ -158,6 +160,7 @@ def _render(invoice_id: int, now: datetime) -> bool | None:
     return True
 
 
+@retried
 @transaction.atomic
 def _settle(statement: Statement, actor: Actor, now: datetime, tells: bool) -> Settled:
     """Settle one statement and write the act down with it."""

@@ -25,6 +25,7 @@ from apps.core.actors import SYSTEM, Actor
 from apps.core.errors import Conflict, Invalid, NotFound, Refusal
 from apps.core.periods import day_of
 from apps.core.reading import DATABASE_AWAY
+from apps.core.retrying import retried
 from apps.identity.models import Advertiser
 from apps.ledger.services import commission_entry, post_entries
 from apps.pipeline.bell import settle_bell
@@ -181,14 +182,20 @@ def _in_chunks(
     codes: dict[str, str] = {}
     for start in range(0, len(ids), CHUNK):
         wishes = [Wish(id_, state, reason, note) for id_ in ids[start : start + CHUNK]]
-        with transaction.atomic():
-            decided = decide_wishes(advertiser, wishes, actor=actor, now=now)
-            note_decided(advertiser, wishes[0], decided.moved, actor, now)
+        decided = _decide_chunk(advertiser, wishes, actor, now)
         moved += len(decided.moved)
         codes |= decided.refused
     if len(ids) == 1 and codes:
         raise REFUSALS[codes[ids[0]]]()
     return DecisionResult(moved, tuple(UUID(id_) for id_ in sorted(codes)), codes)
+
+
+@retried
+@transaction.atomic
+def _decide_chunk(advertiser: Advertiser, wishes: Sequence[Wish], actor: Actor, now: datetime) -> Decided:
+    decided = decide_wishes(advertiser, wishes, actor=actor, now=now)
+    note_decided(advertiser, wishes[0], decided.moved, actor, now)
+    return decided
 
 
 def decide_wishes(

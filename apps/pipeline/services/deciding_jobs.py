@@ -16,6 +16,7 @@ from apps.commissions.selections import Selection, movable, selected
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, NotFound, Refusal
 from apps.core.periods import day_of
+from apps.core.retrying import retried
 from apps.identity.models import Advertiser
 from apps.pipeline.bell import decide_bell
 from apps.pipeline.services.deciding import check_reason
@@ -153,6 +154,7 @@ def _item(job: Job, advertiser: Advertiser, number: int, content: dict[str, Any]
     return item
 
 
+@retried
 @transaction.atomic
 def confirm_job(*, advertiser: Advertiser, job_id: int, actor: Actor, now: datetime) -> Job:
     """Let a draft be worked on; one that is confirmed already stays so. Raises NoSuchJob."""
@@ -194,6 +196,7 @@ def _ask(
     return Asked(job, created=True)
 
 
+@retried
 @transaction.atomic
 def cancel_job(*, advertiser: Advertiser, job_id: int, actor: Actor, now: datetime) -> Job:
     """Stop a job after the chunk it is at; what it has decided stays decided. Raises NoSuchJob, JobOver."""

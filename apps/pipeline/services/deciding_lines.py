@@ -18,6 +18,7 @@ from django.db.models import QuerySet
 from apps.commissions.models import ConversionAlreadyDecided, Decision, DecisionState, Receipt
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid
+from apps.core.retrying import retried
 from apps.identity.models import Advertiser
 from apps.pipeline.orders import as_told_last, order_of
 from apps.pipeline.rules.reductions import net_after
@@ -71,6 +72,7 @@ class PartResult:
     changed: bool
 
 
+@retried
 @transaction.atomic
 def reject_lines(
     *,
@@ -103,6 +105,7 @@ def reject_lines(
     return PartResult(bool(wanted))
 
 
+@retried
 @transaction.atomic
 def correct_amount(
     *,

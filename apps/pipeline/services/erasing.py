@@ -12,6 +12,7 @@ from apps.claims.models import Claim
 from apps.claims.services import erase_words
 from apps.core.actors import Actor
 from apps.core.errors import NotFound
+from apps.core.retrying import retried
 from apps.identity.models import Advertiser
 from apps.records.services import record_act
 from apps.tracking.forgetting import CustomerName, Forgotten, customer_facts, find_customer, forget_person
@@ -45,6 +46,7 @@ def export_customer(*, advertiser: Advertiser, name: CustomerName, actor: Actor,
     return {"advertiser": advertiser.slug, "exported_at": now, **facts, "claims": told}
 
 
+@retried
 @transaction.atomic
 def erase_customer(*, advertiser: Advertiser, name: CustomerName, actor: Actor, now: datetime) -> Forgotten:
     """Delete a customer's keys and raw data, and what partners wrote of their orders; again, it does nothing.

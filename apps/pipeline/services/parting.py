@@ -8,6 +8,7 @@ from django.db import transaction
 
 from apps.core.actors import Actor
 from apps.core.errors import NotFound
+from apps.core.retrying import retried
 from apps.identity.models import Advertiser
 from apps.pipeline.bell import settle_bell
 from apps.tracking.joining import undo_merge
@@ -19,6 +20,7 @@ class UnknownMerge(NotFound):
     message = "There is no such merge."
 
 
+@retried
 @transaction.atomic
 def part_persons(*, advertiser: Advertiser, merge_id: int, actor: Actor, now: datetime) -> bool:
     """Undo a merge and wake the workers; return whether the two are apart. Raises UnknownMerge, MergeUndone."""

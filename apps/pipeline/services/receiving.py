@@ -14,6 +14,7 @@ from apps.commissions.models import Decision, DecisionState, HoldReason
 from apps.commissions.writing import rejected_among
 from apps.core.actors import Actor
 from apps.core.ids import moment_of
+from apps.core.retrying import retried
 from apps.identity.models import Advertiser
 from apps.pipeline.bell import settle_bell
 from apps.pipeline.selectors import knows_goal
@@ -84,6 +85,7 @@ class ReceivedRefund:
         return {"ok": True, "refund_ref": self.refund_ref, "conversion": id_, "waits": self.conversion_id is None}
 
 
+@retried
 @transaction.atomic
 def receive_conversion(
     *,
@@ -126,6 +128,7 @@ def receive_conversion(
     return _received(campaign, fact, recorded.id, created, now, update)
 
 
+@retried
 @transaction.atomic
 def receive_refund(
     *,
@@ -162,6 +165,7 @@ def receive_refund(
     return ReceivedRefund(refund.refund_ref, recorded.conversion_id, recorded.created)
 
 
+@retried
 @transaction.atomic
 def receive_identity(*, advertiser: Advertiser, visitor: UUID, identity: Identity, now: datetime) -> None:
     """Remember that a visitor is a customer, and wake the workers: conversions of who is thereby one person wait."""

@@ -9,12 +9,14 @@ from uuid import UUID
 from django.db import transaction
 
 from apps.core.actors import Actor
+from apps.core.retrying import retried
 from apps.identity.models import Advertiser
 from apps.pipeline.bell import settle_bell
 from apps.records.services import record_act
 from apps.tracking.waking import unpark_conversions
 
 
+@retried
 @transaction.atomic
 def retry_conversions(
     *, advertiser: Advertiser, actor: Actor, now: datetime, conversion_ids: Collection[UUID] | None = None

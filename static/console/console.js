@@ -45,8 +45,12 @@ const labelTables = () => {
 };
 document.addEventListener("DOMContentLoaded", labelTables);
 
-// Unfold calls the first cell of a list without links "Select record", where it is a column as any other.
+// Names of columns begin with a capital, as in the head; Unfold calls the first cell of a list without links
+// "Select record", where it is a column as any other.
 document.addEventListener("DOMContentLoaded", () => {
+  for (const cell of document.querySelectorAll("#result_list tbody [data-label]")) {
+    cell.dataset.label = cell.dataset.label.replace(/^./, (letter) => letter.toUpperCase());
+  }
   const name = document.querySelector("#result_list thead th:not(.action-checkbox-column)")?.textContent.trim();
   for (const cell of document.querySelectorAll("#result_list tbody td:first-child:not(.action-checkbox)")) {
     if (name) cell.dataset.label = name;

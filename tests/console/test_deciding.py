@@ -19,6 +19,7 @@ from apps.ledger.models import Posting
 from apps.pipeline.services.deciding_chunks import work_on_decisions
 from apps.pipeline.services.settling import settle_waiting
 from apps.records.models import Job
+from apps.tracking.models import Duplicate
 from tests.cast import NOON, make_advertiser, make_campaign, make_conversion, make_plan, make_policy, make_touch
 from tests.console.scene import make_scene, member, sell, state_of
 
@@ -419,3 +420,15 @@ def test_rows_named_by_order_number_lead_to_their_conversion(acme):
     page = acme.owner.get(job).text
     assert page.count(reverse("admin:tracking_conversion_change", args=[acme.open.pk])) == 1
     assert '<span class="tb-id">NOBODY</span>' in page
+
+
+def test_a_list_that_cannot_be_decided_as_a_whole_says_so(acme):
+    everything = {"action": "hold", "select_across": "1", "_selected_action": [str(acme.open.pk)]}
+    sale = sell_more(acme, "TWICE")[0]
+    Duplicate.objects.create(
+        advertiser=acme.advertiser, conversion=sale, original=acme.open, scope="CLICK", recorded_at=timezone.now()
+    )
+    everything["_selected_action"] = [str(sale.pk)]
+    page = acme.owner.post(f"{reverse(LIST)}?state=duplicates", everything, follow=True)
+    assert "cannot be decided as a whole" in page.text
+    assert (state_of(sale), Job.objects.count()) == ("PENDING", 0)

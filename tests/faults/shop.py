@@ -112,6 +112,8 @@ class Shop:
         prefix, kind = f"J-{self.number}-{len(self.orders)}-", self.random.choice(("hold", "reject", "list"))
         numbers = [f"{prefix}{place}" for place in range(self.random.randrange(2, 6))]
         sold = [number for number in numbers if self.sell(number)]
+        if not sold:
+            return
         time.sleep(self.random.random())
         if kind == "list":
             asked = {"kind": "by_list", "orders": sold[::2], "token": self.token}

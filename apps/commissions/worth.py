@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from apps.commissions.rules import Item, Order, basket
-from apps.commissions.rules.remaining import RefundFact, net_after
+from apps.commissions.orders import order_of, refund_fact
+from apps.commissions.rules.remaining import net_after
 from apps.tracking.facts import (
     ConversionRow,
     LineRow,
@@ -21,7 +22,6 @@ from apps.tracking.facts import (
     refunds_of,
 )
 from apps.tracking.models import Amendment, Conversion, Refund, Repeat
-from apps.tracking.rules.basket import LARGEST_QUANTITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +73,5 @@ def left_of(row: ConversionRow, lines: Sequence[LineRow], refunds: Sequence[Refu
     """Return what refunds leave of an order as it was told last, in minor units."""
     if not refunds:
         return row.amount_minor
-    items = [
-        Item(line.unit_price_minor, line.quantity, line.sku or None, line.category, line.shop_category or None)
-        for line in lines
-    ]
-    valued, _flags = basket(row.amount_minor, row.discount_minor, items)
-    return net_after(Order(sum(line.net for line in valued), valued), [_fact(refund) for refund in refunds])
-
-
-def _fact(row: RefundRow) -> RefundFact:
-    return RefundFact(
-        ref=row.refund_ref,
-        kind=row.kind,
-        occurred_at=row.occurred_at,
-        amount=row.amount_minor or 0,
-        lines=tuple((line["position"] or 0, line["quantity"] or LARGEST_QUANTITY) for line in row.lines),
-    )
+    order = order_of(row, lines, ZoneInfo("UTC"))  # its day matters to rules of plans, and to no worth
+    return net_after(order, [refund_fact(refund) for refund in refunds])

@@ -73,8 +73,7 @@ CONSEQUENCES = {
     "hold": gettext_lazy("Held conversions do not approve themselves. This can be undone."),
     "release": gettext_lazy("They wait for a decision again and approve themselves at maturity. This can be undone."),
 }
-HOLD_WORDS = [(HoldReason.REVIEW, HoldReason.REVIEW.label), (HoldReason.WAITING, HoldReason.WAITING.label)]
-HOLD_WORDS = [*HOLD_WORDS, (Reason.SUSPICIOUS, Reason.SUSPICIOUS.label)]
+HOLD_WORDS = [(reason, reason.label) for reason in (HoldReason.REVIEW, HoldReason.WAITING, Reason.SUSPICIOUS)]
 
 
 class BulkForm(PlainForm):

@@ -126,11 +126,3 @@ class StartField(forms.DateTimeField):
         if at == now.replace(second=0, microsecond=0):
             return now
         raise forms.ValidationError(_("A version holds from now or later; settled conversions keep theirs."))
-
-
-class CommaList(forms.CharField):
-    """Values separated by commas, as a list without blanks and repeats."""
-
-    def clean(self, value: Any) -> list[str]:
-        text = super().clean(value)
-        return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from apps.attribution.rules import Sale, attribute
 from apps.attribution.writing import ShareRow
+from apps.commissions.orders import order_of
 from apps.commissions.rules import Plan, Rating, rate
 from apps.commissions.rules.deadlines import LATE, deadlines
 from apps.commissions.writing import CommissionRow, DecisionRow, ReceiptRow
 from apps.core.periods import day_of
 from apps.journeys.selectors import Candidate
-from apps.pipeline.orders import order_of
 from apps.pipeline.rules import Decided, compact, seal
 from apps.pipeline.selectors import CampaignSettings
 from apps.tracking.facts import AmendmentRow, ConversionRow, LineRow, amended

@@ -15,10 +15,10 @@ from django.db.models import Max
 from apps.attribution.rules import Policy
 from apps.attribution.rules.policy import Condition
 from apps.commissions.models import Commission, Decision, DecisionState, Receipt
+from apps.commissions.orders import order_of
 from apps.commissions.rules import Plan, rate
 from apps.core.errors import Refusal
 from apps.journeys.selectors import gather_candidates
-from apps.pipeline.orders import order_of
 from apps.pipeline.parsing import parsed_policy
 from apps.pipeline.receipts import rendered
 from apps.pipeline.selectors import CampaignSettings, load_settings

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 from apps.attribution.rules import Attribution, Sale, Touch, attribute
 from apps.commissions.models import PlanVersion, Receipt
+from apps.commissions.orders import order_of
 from apps.commissions.rules import Order, Plan
 from apps.core.errors import Conflict
 from apps.journeys.selectors import candidates_by_id
-from apps.pipeline.orders import order_of
 from apps.pipeline.parsing import parsed_plan, parsed_policy
 from apps.pipeline.rules.told import attribution_told
 from apps.pipeline.selectors import CampaignSettings

@@ -12,13 +12,13 @@ from django.db import transaction
 
 from apps.attribution.rules import Attribution
 from apps.commissions.models import Commission, CommissionKind, Decision, DecisionState, Receipt
+from apps.commissions.orders import order_of, refund_fact
 from apps.commissions.rules import Plan, rate
 from apps.core.errors import Refusal
 from apps.core.periods import day_of
 from apps.core.reading import DATABASE_AWAY
 from apps.ledger.services import commission_entry, post_entries
-from apps.pipeline.orders import order_of
-from apps.pipeline.rules.reductions import LINES, RefundFact, amounts_after
+from apps.pipeline.rules.reductions import LINES, amounts_after
 from apps.pipeline.selectors import CampaignSettings, load_settings
 from apps.pipeline.stored import place_of, stored_order, stored_plans, told_attribution
 from apps.tracking.facts import (
@@ -30,7 +30,6 @@ from apps.tracking.facts import (
     lines_of,
     refunds_of,
 )
-from apps.tracking.rules.basket import LARGEST_QUANTITY
 
 AMENDED = "amended"
 logger = logging.getLogger(__name__)
@@ -172,13 +171,3 @@ def target_amounts(change: Change, receipt: Receipt, settings: CampaignSettings)
 def ranks_of(count: int) -> list[int]:
     """Return ranks where the journey is not asked: the last winner counts as nearest to the conversion."""
     return list(range(count - 1, -1, -1))
-
-
-def refund_fact(row: RefundRow) -> RefundFact:
-    return RefundFact(
-        ref=row.refund_ref,
-        kind=row.kind,
-        occurred_at=row.occurred_at,
-        amount=row.amount_minor or 0,
-        lines=tuple((line["position"] or 0, line["quantity"] or LARGEST_QUANTITY) for line in row.lines),
-    )

@@ -16,13 +16,12 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from apps.commissions.models import ConversionAlreadyDecided, Decision, DecisionState, Receipt
+from apps.commissions.orders import as_told_last, order_of, refund_fact
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid
 from apps.core.retrying import retried
 from apps.identity.models import Advertiser
-from apps.pipeline.orders import as_told_last, order_of
 from apps.pipeline.rules.reductions import net_after
-from apps.pipeline.services.correcting import refund_fact
 from apps.pipeline.services.deciding import ConversionUnsettled, NoSuchConversion, check_reason
 from apps.pipeline.services.settling import settle_conversions
 from apps.records.services import record_act

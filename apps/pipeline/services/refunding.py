@@ -6,11 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
+from apps.commissions.orders import as_told_last, order_of, refund_fact
 from apps.core.errors import Refusal
 from apps.core.money import Money
-from apps.pipeline.orders import as_told_last, order_of
 from apps.pipeline.rules.refunding import Surplus, surplus_of, surpluses
-from apps.pipeline.services.correcting import refund_fact
 from apps.tracking.facts import RefundRow, refunds_of
 from apps.tracking.models import Conversion
 from apps.tracking.rules.refunds import CurrencyMismatch, MoreThanSold, UnknownLine

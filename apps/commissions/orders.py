@@ -1,4 +1,4 @@
-"""A stored conversion as rating sees it."""
+"""Stored conversions and refunds as rating sees them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 
 from apps.attribution.rules import code_key
 from apps.commissions.rules import Item, Order, basket
+from apps.commissions.rules.remaining import RefundFact
 from apps.core.periods import day_of
-from apps.tracking.facts import ConversionRow, LineRow, amended, amendments_of, conversions_by_id, lines_of
+from apps.tracking.facts import ConversionRow, LineRow, RefundRow, amended, amendments_of, conversions_by_id, lines_of
+from apps.tracking.rules.basket import LARGEST_QUANTITY
 
 
 def order_of(conversion: ConversionRow, lines_sold: Sequence[LineRow], zone: ZoneInfo) -> Order:
@@ -37,3 +39,14 @@ def as_told_last(id_: UUID | str) -> tuple[ConversionRow, Sequence[LineRow]]:
     row, lines = conversions_by_id([id_])[0], lines_of([id_]).get(str(id_), [])
     newest = amendments_of([id_]).get(str(id_))
     return amended(row, lines, newest.content) if newest else (row, lines)
+
+
+def refund_fact(row: RefundRow) -> RefundFact:
+    """Return a stored refund as the rules see it; a line without a quantity comes back as a whole."""
+    return RefundFact(
+        ref=row.refund_ref,
+        kind=row.kind,
+        occurred_at=row.occurred_at,
+        amount=row.amount_minor or 0,
+        lines=tuple((line["position"] or 0, line["quantity"] or LARGEST_QUANTITY) for line in row.lines),
+    )

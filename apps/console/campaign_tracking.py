@@ -21,8 +21,8 @@ from apps.console.campaign_tabs import tabs
 from apps.console.site import site
 from apps.console.tracking_words import FIELDS, IDENTITY_FIELDS, REFUND_FIELDS, REFUSALS
 from apps.identity.models import Advertiser
-from apps.pipeline.services.deciding_lines import OWN
 from apps.tracking.models import Amendment, AmendmentOrigin, Conversion, Refund, RejectedEvent
+from apps.tracking.rules.refunds import OWN
 
 LATEST = 50
 

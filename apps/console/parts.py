@@ -27,9 +27,10 @@ from apps.console.refunds import is_outdated, what_of
 from apps.console.site import site
 from apps.core.errors import Refusal
 from apps.ledger.models import Posting
-from apps.pipeline.services.deciding_lines import OWN, amount_left, correct_amount, reject_lines
+from apps.pipeline.services.deciding_lines import amount_left, correct_amount, reject_lines
 from apps.records.models import AuditEntry
 from apps.tracking.models import AmendmentOrigin, Conversion
+from apps.tracking.rules.refunds import OWN
 from apps.tracking.selectors import ToldLines, amendments_told, lines_told_last, refunds_told
 
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)

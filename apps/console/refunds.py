@@ -22,9 +22,9 @@ from apps.console.forms import MinorField, PlainForm
 from apps.console.site import site
 from apps.core.errors import Refusal
 from apps.core.money import Money
-from apps.pipeline.services.deciding_lines import OWN
 from apps.pipeline.services.receiving import receive_refund
 from apps.tracking.models import Conversion, Refund
+from apps.tracking.rules.refunds import OWN
 from apps.tracking.selectors import ToldLines, amendments_told, lines_told_last, refunds_told
 
 WAYS = [("whole", gettext_lazy("The whole order")), ("amount", gettext_lazy("An amount"))]

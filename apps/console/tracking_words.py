@@ -91,6 +91,7 @@ REFUSALS: list[tuple[int, str, Word]] = [
     (422, "invalid_refund", gettext_lazy("A refund is one of whole, amount and lines.")),
     (422, "missing_field", gettext_lazy("A field that the call needs is missing; `field` names it.")),
     (422, "more_than_sold", gettext_lazy("More would be given back than was sold.")),
+    (422, "reserved_refund_ref", gettext_lazy("Refund numbers that begin with tributary: are this house's own.")),
     (422, "unknown_line", gettext_lazy("The order has no such position.")),
     (503, "unavailable", gettext_lazy("Send the same call again: however often, it is recorded once.")),
 ]

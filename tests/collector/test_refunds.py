@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import suppress
+from uuid import UUID
 
 from apps.campaigns.models import Campaign
+from apps.core.actors import SYSTEM
 from apps.pipeline.services import receiving
-from apps.pipeline.services.deciding_lines import amount_left
+from apps.pipeline.services.deciding_lines import amount_left, reject_lines
 from apps.pipeline.services.refunding import refuse_surplus
 from apps.pipeline.services.settling import settle_waiting
 from apps.pipeline.tasks import settle_unsettled
@@ -42,6 +44,20 @@ def test_a_refund_of_another_goal_finds_its_own_conversion(host, cast):
     assert reply.json["conversion"] == lead
     settle_waiting(now=NOON)
     assert Refund.objects.get().goal == "LEAD"
+
+
+def test_a_number_of_the_house_s_own_is_refused_and_its_line_can_be_rejected(host, cast):
+    id_ = host.get(SHOP, SALE).json["id"]
+    settle_waiting(now=NOON)
+
+    for number in ("tributary:line:1", "Tributary:amount:1"):
+        reply = host.get(REFUND, {"order_ref": "A1", "refund_ref": number, "amount": "1.00"})
+        assert (reply.status, reply.json["code"], reply.json["field"]) == (422, "reserved_refund_ref", "refund_ref")
+    assert not Refund.objects.exists()
+
+    call = {"conversion_id": UUID(id_), "positions": [1], "reason": "returned", "actor": SYSTEM, "now": NOON}
+    reject_lines(advertiser=cast.advertiser, **call)
+    assert Refund.objects.get().refund_ref == "tributary:line:1"
 
 
 def test_refused_refunds_are_kept_for_the_developer(host, cast):

@@ -32,6 +32,7 @@ REFUNDED_WRONG = {
     422: (
         *("currency_mismatch", "currency_not_accepted", "invalid_amount", "invalid_body", "invalid_currency"),
         *("invalid_field", "invalid_lines", "invalid_occurred_at", "invalid_refund", "missing_field", "more_than_sold"),
+        "reserved_refund_ref",
         *("order_of_other_campaign", "unknown_campaign", "unknown_line"),
     ),
 }

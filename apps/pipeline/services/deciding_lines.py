@@ -37,9 +37,8 @@ from apps.tracking.facts import (
     refunds_of,
 )
 from apps.tracking.models import Conversion, Refund, Unsettled
-from apps.tracking.rules.refunds import ReturnedLine, ToldRefund, UnknownLine
+from apps.tracking.rules.refunds import OWN, ReturnedLine, ToldRefund, UnknownLine
 
-OWN = "tributary:"
 LINE_PREFIX = OWN + "line:"
 LINE_REF, AMOUNT_REF = LINE_PREFIX + "{}", OWN + "amount:{}"
 

@@ -23,11 +23,18 @@ REASONS = (
     *("payment_failed", "suspicious", "duplicate", "test"),
 )
 """The coded reasons of decisions, which a refund may name too."""
+OWN = "tributary:"
+"""What the numbers of this house's own refunds begin with: rejected lines and corrected amounts."""
 
 
 class InvalidRefund(Invalid):
     code = "invalid_refund"
     message = "A refund is `whole=1`, or has an `amount`, or names its `lines`: one of the three."
+
+
+class ReservedNumber(Invalid):
+    code = "reserved_refund_ref"
+    message = f"Numbers that begin with {OWN} are this house's own: give the refund another one."
 
 
 class InvalidRefundLines(Invalid):
@@ -111,8 +118,8 @@ def read_refund(
     """Read a refund; `sold_in` is the currency of the order where it is known, else `currencies` are what may be told.
 
     A name that nothing is read from is refused, so that a slip of the pen never gives back a whole order.
-    Raises InvalidField, MissingField, InvalidRefund, InvalidAmount, InvalidRefundLines, InvalidTime, InvalidCurrency,
-    CurrencyMismatch, CurrencyNotAccepted.
+    Raises InvalidField, MissingField, ReservedNumber, InvalidRefund, InvalidAmount, InvalidRefundLines, InvalidTime,
+    InvalidCurrency, CurrencyMismatch, CurrencyNotAccepted.
     """
     for name in fields:
         if name not in FIELDS:
@@ -122,6 +129,8 @@ def read_refund(
     refund_ref = text_of(fields, "refund_ref", 120)
     if not refund_ref:
         raise MissingField("`refund_ref` is the refund's own number, so that it counts once.", path="refund_ref")
+    if refund_ref.lower().startswith(OWN):
+        raise ReservedNumber(path="refund_ref")
     amount, lines = text_of(fields, "amount", 40), _read_lines(fields.get("lines"))
     if [bool(flag_of(fields, "whole")), bool(amount), bool(lines)].count(True) != 1:
         raise InvalidRefund

@@ -45,8 +45,9 @@ from apps.pipeline.services.deciding import (
 )
 from apps.pipeline.services.deciding_chunks import work_on_decisions
 from apps.pipeline.services.deciding_jobs import ask_by_filter
+from apps.pipeline.services.retrying import retry_conversions
 from apps.records.models import Job
-from apps.tracking.models import Conversion
+from apps.tracking.models import Conversion, Unsettled
 from apps.tracking.persons import person_of
 
 MOST_AT_ONCE = 1_000  # rows ticked on a page; more is a filter's
@@ -75,7 +76,7 @@ class ConversionAdmin(ReadOnlyAdmin):
     ordering = ["-occurred_at", "-pk"]
     sortable_by = ["happened", "amount", "decide_by"]
     filters = FILTERS
-    actions = ["approve", "reject", "hold", "release"]
+    actions = ["approve", "reject", "hold", "release", "retry"]
     empty_title = gettext_lazy("No conversion yet")
     empty_text = gettext_lazy(
         "They appear here seconds after the shop sends them. The campaign's Tracking tab has the snippets."
@@ -196,6 +197,22 @@ class ConversionAdmin(ReadOnlyAdmin):
             return self.many(request, "reject")
         return self.reject_page(request, list_ids(queryset), request.get_full_path())
 
+    @admin.action(description=gettext_lazy("Try again to work out"))
+    def retry(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """Put those that were parked back among those that wait."""
+        self.retry_parked(request, list_ids(queryset.filter(unsettled__parked_at__isnull=False)))
+
+    def retry_parked(self, request: HttpRequest, ids: Sequence[UUID]) -> None:
+        self.require(request, may(request, self.writers))
+        count = retry_conversions(
+            advertiser=access_of(request).advertiser, conversion_ids=ids, actor=actor_of(request), now=timezone.now()
+        )
+        if count:
+            said = ngettext("%d conversion is tried again.", "%d conversions are tried again.", count) % count
+            messages.success(request, said)
+        else:
+            messages.info(request, _("Nothing here was parked; what waits is worked out by itself."))
+
     def many(self, request: HttpRequest, verb: str) -> HttpResponse:
         """Send all of a filter to the page that says how much it is before anything happens."""
         self.require(request, may(request, self.writers))
@@ -296,6 +313,9 @@ class ConversionAdmin(ReadOnlyAdmin):
             today = day_of(timezone.now(), access_of(request).advertiser.zone)
             allowed = allowed if decision.locks_on > today else set()
         amounts = amounts_of([conversion])[conversion.pk]
+        stuck = stuck_of(conversion)
+        if stuck:
+            allowed = allowed & {DecisionState.REJECTED}
         if amounts.why_unpaid:
             allowed = allowed - {DecisionState.APPROVED}
         return self.page(
@@ -308,6 +328,7 @@ class ConversionAdmin(ReadOnlyAdmin):
             may_part=may(request, self.writers),
             decision=decision,
             allowed=allowed,
+            stuck=stuck,
             badge=state_badge(conversion),
             source=SOURCES.get(conversion.source, conversion.source),
             amounts=amounts,
@@ -330,6 +351,8 @@ class ConversionAdmin(ReadOnlyAdmin):
             messages.error(request, _("%s, so there is nothing to approve.") % why)
         elif request.method == "POST" and verb in verbs:
             self.decide(request, [conversion.pk], *verbs[verb])
+        elif request.method == "POST" and verb == "retry":
+            self.retry_parked(request, [conversion.pk])
         elif request.method == "POST" and verb == "reject":
             answer = self.reject_page(request, [conversion.pk], request.path)
             return answer or back
@@ -342,6 +365,12 @@ def list_ids(queryset: QuerySet) -> list[UUID]:
 
 def decision_of(conversion: Conversion) -> Decision | None:
     return getattr(conversion, "decision", None)
+
+
+def stuck_of(conversion: Conversion) -> Unsettled | None:
+    """Return the conversion's place on the work list where it was tried in vain."""
+    waiting = getattr(conversion, "unsettled", None)
+    return waiting if waiting and waiting.parked_at else None
 
 
 def whole(share: Share) -> str:
@@ -357,8 +386,7 @@ def state_badge(conversion: Conversion) -> str:
         return display.badge("DUPLICATE", _("Duplicate"))
     decision = decision_of(conversion)
     if decision is None:
-        unsettled = getattr(conversion, "unsettled", None)
-        if unsettled and unsettled.parked_at:
+        if stuck_of(conversion):
             return display.badge("PARKED", _("Not settled"))
         return display.badge("NEW", _("Being settled"))
     if decision.state == DecisionState.APPROVED and decision.locks_on <= timezone.localdate():

@@ -17,6 +17,7 @@ from apps.pipeline.services.deciding import reject_conversions
 from apps.pipeline.services.settling import settle_waiting
 from apps.records.models import AuditEntry
 from apps.statements.models import ClosedPeriod
+from apps.tracking.models import Unsettled
 from tests.cast import NOON, make_conversion, make_coupon, make_partner, make_touch
 from tests.console.scene import make_scene, sell, state_of
 
@@ -227,3 +228,23 @@ def test_what_is_there_already_is_said_and_not_run_into(acme):
     second = acme.owner.post(reverse("admin:identity_legalentity_add"), entity)
     assert b"is the default; switch it off there first." in second.content
     assert acme.advertiser.legal_entities.count() == 1
+
+
+def test_what_was_tried_in_vain_says_why_and_is_tried_again(acme):
+    Unsettled.objects.create(
+        conversion=acme.open, advertiser=acme.advertiser, marked_at=NOON, parked_at=NOON, attempts=8,
+        last_error="journey_gone: a touch is no longer kept",
+    )  # fmt: skip
+    address = reverse("admin:tracking_conversion_change", args=[acme.open.pk])
+    page = acme.owner.get(address).content.decode()
+    assert "journey_gone: a touch is no longer kept" in page
+    assert 'value="retry"' in page and 'value="reject"' in page and 'value="approve"' not in page
+
+    acme.owner.post(reverse("admin:tracking_conversion_decide", args=[acme.open.pk]), {"verb": "retry"})
+    assert Unsettled.objects.get().parked_at is None
+    Unsettled.objects.update(parked_at=NOON)
+    chosen = {"action": "retry", "_selected_action": [str(acme.open.pk), str(acme.paid.pk)]}
+    changelist = reverse("admin:tracking_conversion_changelist")
+    assert b"1 conversion is tried again." in acme.owner.post(changelist, chosen, follow=True).content
+    assert b"Nothing here was parked" in acme.owner.post(changelist, chosen, follow=True).content
+    assert 'value="retry"' not in acme.owner.get(address).content.decode()

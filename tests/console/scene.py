@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from uuid import uuid4
 
 from django.test import Client
+from django.utils import timezone
 
 from apps.commissions.models import Decision
 from apps.core.actors import SYSTEM
@@ -34,6 +35,12 @@ def sell(acme: SimpleNamespace, amount_minor: int = 100_00, at: datetime = SOLD_
     sale = make_conversion(acme.campaign, amount_minor, at, order_ref or None, click_ids=[click.pk])
     assert settle_waiting(now=at + timedelta(minutes=1)).settled == 1
     return sale
+
+
+def sell_more(acme: SimpleNamespace, *orders: str, hours: int = 1) -> list[Conversion]:
+    """Sell an hour ago, a second apart."""
+    at = timezone.now() - timedelta(hours=hours)
+    return [sell(acme, 50_00, at + timedelta(seconds=n), order) for n, order in enumerate(orders)]
 
 
 def make_scene() -> SimpleNamespace:

@@ -20,8 +20,8 @@ from apps.pipeline.services.deciding_chunks import work_on_decisions
 from apps.pipeline.services.settling import settle_waiting
 from apps.records.models import Job
 from apps.tracking.models import Duplicate
-from tests.cast import NOON, make_advertiser, make_campaign, make_conversion, make_plan, make_policy, make_touch
-from tests.console.scene import make_scene, member, sell, state_of
+from tests.cast import NOON, make_conversion, make_touch
+from tests.console.scene import make_scene, member, sell, sell_more, state_of
 
 pytestmark = pytest.mark.django_db
 LIST = "admin:tracking_conversion_changelist"
@@ -30,11 +30,6 @@ LIST = "admin:tracking_conversion_changelist"
 @pytest.fixture
 def acme():
     return make_scene()
-
-
-def sell_more(acme, *orders: str, hours: int = 1) -> list:
-    at = timezone.now() - timedelta(hours=hours)
-    return [sell(acme, 50_00, at + timedelta(seconds=n), order) for n, order in enumerate(orders)]
 
 
 def ask(acme, query: str, **fields):
@@ -200,35 +195,6 @@ def test_a_discarded_draft_decides_nothing(acme):
     assert (state_of(acme.open), Job.objects.get().state) == ("PENDING", "CANCELLED")
 
 
-def test_the_queue_shows_the_most_urgent_and_goes_on(acme):
-    first, second = sell_more(acme, "Q-1", "Q-2")
-    review = reverse("admin:review")
-    shown = acme.owner.get(review)
-    assert shown.context["conversion"] == acme.open and shown.context["left"] == "3"
-    answer = acme.owner.post(review, {"id": str(acme.open.pk), "verb": "approve"})
-    shown = acme.owner.get(answer["Location"])
-    assert (state_of(acme.open), shown.context["conversion"]) == ("APPROVED", first)
-    shown = acme.owner.get(shown.context["skip"])
-    assert (state_of(first), shown.context["conversion"]) == ("PENDING", second)
-    answer = acme.owner.post(review, {"id": str(second.pk), "reason": "not_found", "note": "asked the shop"})
-    assert state_of(second) == "REJECTED"
-    assert Move.objects.get(conversion=second).note == "asked the shop"
-    assert b"You have been through the queue" in acme.owner.get(answer["Location"]).content
-    acme.owner.post(review, {"id": str(first.pk), "verb": "hold"})
-    assert state_of(first) == "ON_HOLD"
-    assert acme.owner.get(f"{review}?queue=hold").context["conversion"] == first
-    assert b"Nothing waits for you here" in acme.owner.get(review).content
-
-
-def test_somebody_faster_is_told_of_in_the_queue(acme):
-    review = reverse("admin:review")
-    call = {"id": str(acme.open.pk)}
-    acme.owner.post(review, {**call, "reason": "test"})
-    acme.owner.post(review, {**call, "verb": "approve"})
-    assert state_of(acme.open) == "REJECTED"
-    assert "has been decided" in acme.owner.get(review).content.decode()
-
-
 def test_pages_ask_the_database_as_often_for_one_row_as_for_three(acme):
     job = upload(acme, "order_ref,decision\nOPEN-1,approve\n")["Location"]
     wanted = {"review": 20, "many": 9, "job": 11, "jobs": 4}
@@ -331,20 +297,6 @@ def test_an_id_that_is_none_is_refused_in_the_preview(acme):
     assert (page.status_code, "is the conversion&#x27;s id" in page.text) == (200, True)
 
 
-def test_the_queue_goes_on_behind_the_advertisers_own_conversions_only(acme):
-    sell_more(acme, "SECOND")
-    first, second = Decision.objects.filter(advertiser=acme.advertiser, state="PENDING").order_by("decide_by")
-    address = f"{reverse('admin:review')}?after="
-    assert acme.owner.get(f"{address}{first.pk}").context["conversion"].pk == second.pk
-    campaign = make_campaign(make_advertiser("initech"), slug="initech")
-    make_policy(campaign)
-    make_plan(campaign)
-    foreign = make_conversion(campaign, at=timezone.now() + timedelta(days=9))
-    settle_waiting(now=timezone.now())
-    assert Decision.objects.filter(pk=foreign.pk, decide_by__gt=second.decide_by).exists()
-    assert acme.owner.get(f"{address}{foreign.pk}").context["conversion"].pk == first.pk
-
-
 def test_a_preview_counts_what_it_foresees_and_a_discarded_list_waits_for_nothing(acme):
     job = upload(acme, "order_ref,decision\nOPEN-1,approve\nNONE,approve\nOPEN-1,reject\n")
     address = job["Location"]
@@ -378,41 +330,6 @@ def test_a_job_is_undone_once_and_says_by_which(acme):
 )
 def test_a_row_says_what_it_was_told(content, words):
     assert said(content) == words
-
-
-def test_what_was_decided_last_says_how_it_is_undone_or_why_not(acme):
-    sales = sell_more(acme, "L-1", "L-2")
-    review = reverse("admin:review")
-
-    def decide(sale, queue="open", **content):
-        answer = acme.owner.post(f"{review}?queue={queue}", {"id": str(sale.pk), **content})
-        return acme.owner.get(answer["Location"]).context["last"]
-
-    assert decide(acme.open, verb="hold").is_undoable
-    back = acme.owner.post(review, {"id": str(acme.open.pk), "verb": "undo"})
-    shown = acme.owner.get(back["Location"])
-    assert (shown.context["conversion"], shown.context["left"], shown.context["last"]) == (acme.open, "3", None)
-    last = decide(sales[0], verb="approve")
-    assert not last.is_undoable and "it can be rejected" in last.why_final
-    Decision.objects.filter(pk=sales[1].pk).update(state="ON_HOLD", decided_at=timezone.now())
-    last = decide(sales[1], queue="hold", verb="release")
-    assert (last.word, state_of(sales[1])) == ("Taken off hold.", "PENDING")
-    last = decide(sales[1], reason="returned")
-    assert not last.is_undoable and "A rejection is final." in last.why_final
-
-
-def test_the_bar_of_the_last_decision_is_of_the_own_advertiser_and_only_after_one(acme):
-    review = reverse("admin:review")
-    acme.owner.post(review, {"id": str(acme.open.pk), "verb": "hold"})
-    for client, query, wanted in (
-        (acme.owner, {"after": str(acme.open.pk)}, False),
-        (acme.owner, {"after": str(acme.open.pk), "decided": "1"}, True),
-        (acme.owner, {"after": "x", "decided": "1"}, False),
-        (acme.neighbor, {"after": str(acme.open.pk), "decided": "1"}, False),
-    ):
-        assert bool(client.get(review, query).context["last"]) == wanted, query
-    assert acme.neighbor.post(review, {"id": str(acme.open.pk), "verb": "undo"}).status_code == 302
-    assert state_of(acme.open) == "ON_HOLD"
 
 
 def test_rows_named_by_order_number_lead_to_their_conversion(acme):

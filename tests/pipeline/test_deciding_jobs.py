@@ -26,11 +26,9 @@ from apps.pipeline.services.deciding_jobs import (
     NoSuchJob,
     NotUndoable,
     ask_by_filter,
-    ask_by_list,
     cancel_job,
     undo_job,
 )
-from apps.pipeline.services.deciding_list import foresee
 from apps.pipeline.services.settling import settle_waiting
 from apps.records.models import AuditEntry, Job, JobItem
 from apps.tracking.models import Refund, Unsettled
@@ -276,30 +274,6 @@ def test_a_release_undone_holds_each_for_its_old_reason(acme):
     assert held == [("ON_HOLD", "suspicious", "two in a second"), ("ON_HOLD", "waiting", "")]
 
 
-@pytest.mark.parametrize("chunk", [1, 500])
-@pytest.mark.parametrize("id_first", [True, False])
-def test_a_conversion_named_by_both_its_names_is_decided_once(acme, monkeypatch, chunk, id_first):
-    monkeypatch.setattr(deciding_chunks, "LIST_CHUNK", chunk)
-    sale, other = sell(acme, 2)
-    names = [{"id": str(sale.pk)}, {"order_ref": sale.order_ref}][:: 1 if id_first else -1]
-    unread = {**names[1], "decision": "perhaps"}
-    items = [
-        unread,
-        {**names[0], "decision": "approve"},
-        {"order_ref": other.order_ref, "decision": "approve"},
-        {**names[1], "decision": "reject", "reason": "returned"},
-    ]
-    job = ask_by_list(advertiser=acme.advertiser, actor=SYSTEM, key="k", now=LATER, items=items).job
-    foreseen = list(job.items.order_by("number"))
-    foresee(acme.advertiser, foreseen, now=LATER)
-    work_on_decisions(now=LATER)
-
-    wanted = [("REFUSED", "invalid_decision"), ("DONE", ""), ("DONE", ""), ("REFUSED", "repeated_in_list")]
-    assert [(item.outcome, item.code) for item in foreseen] == wanted
-    assert list(job.items.order_by("number").values_list("outcome", "code")) == wanted
-    assert states([sale, other]) == ["APPROVED", "APPROVED"]
-
-
 def test_an_approval_is_not_undone_but_rejected_by_its_job(acme):
     sales = sell(acme, 2)
     job = ask(acme)
@@ -399,50 +373,3 @@ def test_two_jobs_of_a_key_are_one_and_without_the_constraint_they_are_two(acme)
         cursor.execute("ALTER TABLE records_job DROP CONSTRAINT one_job_per_key")
     Job.objects.create(**copy)
     assert Job.objects.count() == 2
-
-
-def test_of_a_refused_row_only_known_fields_are_kept(acme):
-    item = {
-        "order_ref": "A-1",
-        "decision": "approve",
-        "note": {"mail": "ada@x.example"},
-        "customer_email": "ada@x.example",
-    }
-    job = ask_by_list(advertiser=acme.advertiser, actor=SYSTEM, key="k", now=LATER, items=[item]).job
-    row = job.items.get()
-    assert (row.code, row.content) == ("unknown_field", {"order_ref": "A-1", "decision": "approve", "note": "…"})
-
-
-def test_a_preview_of_parts_says_what_applying_them_says(acme):
-    lines = [{"sku": "TENT", "unit_price_minor": 60_00}, {"sku": "MAP", "unit_price_minor": 40_00}]
-    sales = [sell(acme, 1, order_ref=f"P-{n}", lines=lines)[0] for n in range(4)]
-    told = [
-        {"decision": "reject", "reason": "returned", "lines": "2"},
-        {"decision": "reject", "reason": "returned", "skus": "MAP"},
-        {"decision": "correct", "reason": "returned", "amount": "60.00"},
-        {"decision": "approve", "reason": "returned", "amount": "60.00"},
-    ]
-    rows = [{"order_ref": sale.order_ref, **one} for sale, one in zip(sales, told, strict=True)]
-    wrong = [
-        ({"decision": "reject", "reason": "returned", "lines": "3"}, "unknown_line"),
-        ({"decision": "reject", "reason": "returned", "skus": "BOOT"}, "unknown_sku"),
-        ({"decision": "correct", "reason": "returned", "amount": "100.01"}, "amount_above"),
-        ({"decision": "correct", "reason": "returned", "amount": "1.001"}, "invalid_amount"),
-    ]
-    ends = []
-    for key in ("once", "again"):
-        job = ask_by_list(advertiser=acme.advertiser, actor=SYSTEM, key=key, now=LATER, items=rows).job
-        foreseen = list(job.items.order_by("number"))
-        foresee(acme.advertiser, foreseen, now=LATER)
-        work_on_decisions(now=LATER)
-        done = list(job.items.order_by("number").values_list("outcome", "code"))
-        assert [(item.outcome, item.code) for item in foreseen] == done
-        ends.append({outcome for outcome, _ in done})
-    assert ends == [{"DONE"}, {"UNCHANGED"}]
-    for number, (row, _) in enumerate(wrong):
-        items = [{"order_ref": sales[0].order_ref, **row}]
-        job = ask_by_list(advertiser=acme.advertiser, actor=SYSTEM, key=f"w{number}", now=LATER, items=items).job
-        foreseen = list(job.items.all())
-        foresee(acme.advertiser, foreseen, now=LATER)
-        work_on_decisions(now=LATER)
-        assert [(item.outcome, item.code) for item in foreseen] == list(job.items.values_list("outcome", "code")), row

@@ -18,6 +18,7 @@ from unfold.widgets import INPUT_CLASSES, UnfoldAdminTextareaWidget, UnfoldAdmin
 
 from apps.campaigns.models import Campaign, Coupon, Enrollment
 from apps.console.access import EVERYBODY, access_of, actor_of, may
+from apps.console.books import books_of
 from apps.console.filters import ConsoleChangeList, Filter, bar
 from apps.console.forms import DayInput, MinorField, MomentField, MomentInput, OwnedForm
 from apps.console.history import changes_of
@@ -236,3 +237,11 @@ class ReadOnlyAdmin(ConsoleAdmin):
     """Facts and money: rows are looked at, and changed by services only."""
 
     can_add = can_change = can_delete = False
+
+
+class FinanceAdmin(ReadOnlyAdmin):
+    """Documents: their lists say when the books differ, because none is issued until they agree."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
+        books = books_of(access_of(request).advertiser)
+        return super().changelist_view(request, {**(extra_context or {}), "books": books})

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from apps.console import display
-from apps.console.base import ReadOnlyAdmin
+from apps.console.base import FinanceAdmin
 from apps.console.filters import partner_filter
 from apps.console.site import site
 from apps.invoices.models import Invoice, Settlement
@@ -31,7 +31,7 @@ PDF_CSP = {
 
 
 @admin.register(Invoice, site=site)
-class InvoiceAdmin(ReadOnlyAdmin):
+class InvoiceAdmin(FinanceAdmin):
     list_display = ["number", "partner_name", "issued", "net", "vat", "gross", "pays", "pdf"]
     list_display_links = ["number"]
     search_fields = ["number", "partner__name"]

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from apps.campaigns.models import Campaign
 from apps.console import display
 from apps.console.access import access_of
-from apps.console.base import ReadOnlyAdmin
+from apps.console.base import FinanceAdmin
 from apps.console.filters import Filter, partner_filter, read_day
 from apps.console.site import site
 from apps.core.periods import add_months
@@ -40,7 +40,7 @@ def by_month(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
 
 
 @admin.register(Statement, site=site)
-class StatementAdmin(ReadOnlyAdmin):
+class StatementAdmin(FinanceAdmin):
     list_display = [
         "title",
         "partner_name",

@@ -75,8 +75,8 @@ def add_claim(acme, number):
 
 ROWS = {
     "claims_claim": (add_claim, 8),
-    "statements_statement": (add_statement, 8),
-    "invoices_invoice": (add_statement, 6),
+    "statements_statement": (add_statement, 9),
+    "invoices_invoice": (add_statement, 7),
     "campaigns_campaign": (add_campaign, 9),
     "campaigns_coupon": (lambda acme, n: make_coupon(acme.campaign, f"CODE{n}", acme.partners.blog), 7),
     "partners_partnership": (add_partner, 11),

@@ -123,7 +123,9 @@ def test_a_neighbor_is_not_parked(acme):
     assert Reconciliation.objects.count() == 2
 
 
-@pytest.mark.parametrize("page", ["index", "closing", "book"])
+@pytest.mark.parametrize(
+    "page", ["index", "closing", "book", "statements_statement_changelist", "invoices_invoice_changelist"]
+)
 def test_the_pages_say_that_the_books_differ(acme, page):
     owner = sign_in(make_member(acme.advertiser))
     assert "do not add up" not in owner.get(reverse(f"admin:{page}")).content.decode()

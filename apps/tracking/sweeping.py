@@ -14,7 +14,8 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Model
+from django.db.models import QuerySet
+from django.db.models.functions import Now
 
 from apps.core.reading import array_of, read_rows, run_sql
 from apps.tracking.joining import join_keys
@@ -23,22 +24,45 @@ from apps.tracking.rules.persons import VISITOR, Key
 from apps.tracking.waking import OF_CONVERSIONS, mark_persons, mark_repeats, mark_visitors
 
 AT_ONCE = 100
-# Found and forgotten in one statement, so that nothing is forgotten that was not found.
-CLICKED = """
-DELETE FROM tracking_awaitedclick a USING tracking_touchpoint t
-WHERE a.advertiser_id = %s AND t.id = a.click_id AND t.advertiser_id = a.advertiser_id
-RETURNING a.conversion_id, t.visitor
+LOOKED_FOR = 5_000
+# Found and forgotten in one statement, so that nothing is forgotten that was not found. What is not found is looked for
+# again once it has waited twice as long, or in six hours; in its first minutes at each turn.
+LOOK = """
+WITH due AS (
+    SELECT {id} FROM {table} WHERE advertiser_id = %s AND look_at <= statement_timestamp()
+    ORDER BY look_at LIMIT %s FOR UPDATE SKIP LOCKED
+), came AS (
+    DELETE FROM {table} a USING due, {of}
+    WHERE a.{id} = due.{id} AND {came}
+    RETURNING a.{id}, {told}
+), later AS (
+    UPDATE {table} a SET look_at = statement_timestamp() + LEAST(statement_timestamp() - a.since, interval '6 hours')
+    FROM due
+    WHERE a.{id} = due.{id} AND a.since < statement_timestamp() - interval '5 minutes'
+      AND a.{id} NOT IN (SELECT {id} FROM came)
+)
+SELECT {names} FROM came
 """
+CLICKED = LOOK.format(
+    table="tracking_awaitedclick",
+    id="id",
+    of="tracking_touchpoint t",
+    came="t.id = a.click_id AND t.advertiser_id = a.advertiser_id",
+    told="a.conversion_id, t.visitor",
+    names="conversion_id, visitor",
+)
 CAME_WITH = """
 SELECT s.conversion_id, k.kind, k.value FROM tracking_sighting s JOIN tracking_identitykey k ON k.id = s.key_id
 WHERE s.conversion_id = ANY(%s::uuid[])
 """
-ARRIVED = """
-DELETE FROM tracking_awaitedsale a USING tracking_refund r, tracking_conversion c
-WHERE a.advertiser_id = %s AND r.id = a.refund_id
-  AND c.advertiser_id = r.advertiser_id AND c.goal = r.goal AND c.order_ref = r.order_ref
-RETURNING c.id, r.refund_ref
-"""
+ARRIVED = LOOK.format(
+    table="tracking_awaitedsale",
+    id="refund_id",
+    of="tracking_refund r, tracking_conversion c",
+    came="r.id = a.refund_id AND c.advertiser_id = r.advertiser_id AND c.goal = r.goal AND c.order_ref = r.order_ref",
+    told="c.id AS conversion_id, r.refund_ref",
+    names="conversion_id, refund_ref",
+)
 STIRRED = """
 DELETE FROM tracking_stirred WHERE id IN (
     SELECT id FROM tracking_stirred WHERE advertiser_id = %s ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
@@ -67,27 +91,30 @@ def wake_awaited(*, now: datetime, hear: Hear | None = None) -> int:
     What comes in between is heard at the next turn. A step that fails is logged and tried again then; it holds up none
     of the others. `hear` is told of refunds that had waited, once.
     """
-    steps: tuple[tuple[type[Model], Callable[[int, datetime], int]], ...] = (
-        (AwaitedClick, _wake_clicked),
-        (AwaitedSale, partial(_wake_sales, hear)),
-        (Stirred, _wake_stirred),
+    due = {"look_at__lte": Now()}
+    steps: tuple[tuple[QuerySet, Callable[[int, datetime], int]], ...] = (
+        (AwaitedClick.objects.filter(**due), _wake_clicked),
+        (AwaitedSale.objects.filter(**due), partial(_wake_sales, hear)),
+        (Stirred.objects.all(), _wake_stirred),
     )
-    return sum(_each(model, wake, now) for model, wake in steps)
+    return sum(_each(waiting, wake, now) for waiting, wake in steps)
 
 
 def wake_stirred(*, now: datetime) -> int:
     """Mark conversions of the visitors and persons that committed transactions have stirred; return how many."""
-    return _each(Stirred, _wake_stirred, now)
+    return _each(Stirred.objects.all(), _wake_stirred, now)
 
 
-def _each(model: type[Model], wake: Callable[[int, datetime], int], now: datetime) -> int:
+def _each(waiting: QuerySet, wake: Callable[[int, datetime], int], now: datetime) -> int:
     """Take a step for each advertiser that has something waiting, each in transactions of its own."""
     woken = 0
-    for advertiser_id in sorted(set(model._default_manager.values_list("advertiser_id", flat=True).distinct())):
+    for advertiser_id in sorted(set(waiting.values_list("advertiser_id", flat=True).distinct())):
         try:
             woken += wake(advertiser_id, now)
         except Exception:
-            logger.exception("%s of advertiser %s cannot be woken", model._meta.verbose_name_plural, advertiser_id)
+            logger.exception(
+                "%s of advertiser %s cannot be woken", waiting.model._meta.verbose_name_plural, advertiser_id
+            )
     return woken
 
 
@@ -95,7 +122,7 @@ def _each(model: type[Model], wake: Callable[[int, datetime], int], now: datetim
 def _wake_clicked(advertiser_id: int, now: datetime) -> int:
     """Join the customers of conversions with the visitors of clicks that have come, and mark the conversions."""
     visitors: dict[str, set[Key]] = defaultdict(set)
-    for conversion_id, visitor in read_rows(CLICKED, [advertiser_id]):
+    for conversion_id, visitor in read_rows(CLICKED, [advertiser_id, LOOKED_FOR]):
         visitors[conversion_id].add(Key(VISITOR, UUID(visitor)))
     if not visitors:
         return 0
@@ -111,7 +138,7 @@ def _wake_clicked(advertiser_id: int, now: datetime) -> int:
 @transaction.atomic
 def _wake_sales(hear: Hear | None, advertiser_id: int, now: datetime) -> int:
     """Mark the conversions of refunds that came before them."""
-    arrived = [ArrivedRefund._make(row) for row in read_rows(ARRIVED, [advertiser_id])]
+    arrived = [ArrivedRefund._make(row) for row in read_rows(ARRIVED, [advertiser_id, LOOKED_FOR])]
     if not arrived:
         return 0
     if hear is not None:

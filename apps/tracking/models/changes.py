@@ -90,11 +90,19 @@ class Refund(models.Model):
 
 
 class AwaitedSale(models.Model):
-    """A refund whose sale was not there yet; the sweep wakes the sale once it is."""
+    """A refund whose sale was not there yet; the sweep wakes the sale once it is.
+
+    It is looked for at `look_at` by the database's clock: ever more seldom the longer it waits, so that what waits for
+    good costs little.
+    """
 
     refund = models.OneToOneField(Refund, on_delete=models.PROTECT, primary_key=True, related_name="awaited")
     advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="+")
     since = models.DateTimeField(db_default=Now())
+    look_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(fields=["look_at", "advertiser"], name="sales_to_look_for")]
 
     def __str__(self) -> str:
         return str(self.refund_id)
@@ -184,13 +192,19 @@ class Amendment(models.Model):
 
 
 class AwaitedClick(models.Model):
-    """A click id that a conversion names and that was not there when it was settled; the click wakes it."""
+    """A click id that a conversion names and that was not there when it was settled; the click wakes it.
+
+    It is looked for at `look_at`, as an awaited sale is.
+    """
 
     conversion = models.ForeignKey(Conversion, on_delete=models.PROTECT, related_name="awaited_clicks")
     advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="+")
     click_id = models.UUIDField()
+    since = models.DateTimeField(db_default=Now())
+    look_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        indexes = [models.Index(fields=["look_at", "advertiser"], name="clicks_to_look_for")]
         constraints = [models.UniqueConstraint(fields=["click_id", "conversion"], name="one_wait_per_click")]
 
     def __str__(self) -> str:

@@ -59,12 +59,14 @@ def start(shift: Shift, role: str) -> int:
 
 def _again(shift: Shift, work: Callable[[], object]) -> None:
     """Do the work for ever; a connection that was cut is no fault of it, anything else is written down."""
+    import psycopg
     from django.db import InterfaceError, OperationalError, connection
 
     while True:
         try:
             work()
-        except (OperationalError, InterfaceError):
+        except (OperationalError, InterfaceError, psycopg.OperationalError):
+            # The driver's own error comes from a cut met while Django closes a cursor, which it does not translate.
             connection.close()
         except Exception:
             with open(shift.complaints, "a") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -31,6 +32,7 @@ from apps.api.v1.telling import (
     LOCKED,
     SALE_EXAMPLE,
     STATUSES,
+    TEST,
     TOLD_WRONG,
     UPDATE_EXAMPLE,
     BatchInput,
@@ -43,12 +45,16 @@ from apps.api.v1.telling import (
     told_batch,
 )
 from apps.commissions.models import Commission, Decision, DecisionState, Reason, is_locked
+from apps.commissions.worth import worths_of
 from apps.core.periods import day_of
 from apps.identity.models import Advertiser, Scope
 from apps.pipeline.receipts import explain_conversion
 from apps.pipeline.services.deciding import approve_conversions, reject_conversions
+from apps.tracking.facts import amendments_of
 from apps.tracking.models import Conversion, ConversionLine
 from apps.tracking.rules.fields import text_of
+
+TOLD_ANEW = {"amount_minor", "discount_minor", "coupons", "new_customer", "country"}
 
 
 class RejectionInput(serializers.Serializer):
@@ -66,7 +72,8 @@ class LineSerializer(serializers.ModelSerializer):
 
 class ConversionSerializer(serializers.ModelSerializer):
     campaign = serializers.CharField(source="campaign.slug", read_only=True)
-    amount = AmountField(source="amount_minor")
+    amount = AmountField(source="amount_minor", help_text="As it was told last, and so are discount and codes.")
+    amount_left = AmountField(source="left_minor", help_text="What refunds have left of the amount.")
     discount = AmountField(source="discount_minor")
     test = serializers.BooleanField(source="is_test", read_only=True)
     status = serializers.SerializerMethodField()
@@ -88,22 +95,29 @@ class ConversionSerializer(serializers.ModelSerializer):
         model = Conversion
         fields = [
             *("id", "campaign", "goal", "order_ref", "occurred_at", "recorded_at", "amount", "discount", "currency"),
+            "amount_left",
             *("coupons", "new_customer", "country", "test", "status", "reason", "decided_at", "decide_by"),
             *("locks_on", "pays_on", "commission", "duplicate_of"),
         ]
 
     @extend_schema_field(serializers.ChoiceField(choices=STATUSES))
     def get_status(self, conversion: Conversion) -> str:
+        if conversion.is_test:
+            return TEST
         if hasattr(conversion, "duplicate"):
             return DUPLICATE
         return status_of(getattr(conversion, "decision", None), self.context["today"])
 
 
 class ConversionDetailSerializer(ConversionSerializer):
-    lines = LineSerializer(many=True, read_only=True)
+    lines = serializers.SerializerMethodField()
 
     class Meta(ConversionSerializer.Meta):
         fields = [*ConversionSerializer.Meta.fields, "lines"]
+
+    @extend_schema_field(LineSerializer(many=True))
+    def get_lines(self, conversion: Conversion) -> list[dict[str, Any]]:
+        return LineSerializer(lines_of(conversion), many=True).data
 
 
 class ConversionFilter(django_filters.FilterSet):
@@ -115,8 +129,10 @@ class ConversionFilter(django_filters.FilterSet):
     status = django_filters.ChoiceFilter(choices=[(name, name) for name in STATUSES], method="filter_status")
 
     def filter_status(self, queryset: QuerySet[Conversion], name: str, status: str) -> QuerySet[Conversion]:
-        queryset = queryset.filter(duplicate__isnull=status != DUPLICATE)
-        if status == DUPLICATE:
+        queryset = queryset.filter(is_test=status == TEST)
+        if status != TEST:
+            queryset = queryset.filter(duplicate__isnull=status != DUPLICATE)
+        if status in {TEST, DUPLICATE}:
             return queryset
         if status == DecisionState.PENDING:
             return queryset.filter(Q(decision__isnull=True) | Q(decision__state=status))
@@ -135,6 +151,31 @@ def status_of(decision: Decision | None, today: date) -> str:
     if decision is None:
         return DecisionState.PENDING
     return LOCKED if is_locked(decision, today) else decision.state
+
+
+def as_told_last(conversions: Sequence[Conversion]) -> None:
+    """Let rows show what was told last, and what refunds have left; five queries, however many there are."""
+    ids = [row.pk for row in conversions]
+    amendments, worths = amendments_of(ids), worths_of(ids)
+    for row in conversions:
+        newest = amendments.get(str(row.pk))
+        content = newest.content if newest else {}
+        for name in TOLD_ANEW & content.keys():
+            setattr(row, name, content[name])
+        row.left_minor = worths[str(row.pk)].left_minor
+        row.anew = content.get("lines")
+
+
+def lines_of(conversion: Conversion) -> list[ConversionLine]:
+    """Return the lines told last; an amendment tells no names, and a line keeps that of its SKU."""
+    first = list(conversion.lines.all())
+    if not isinstance(conversion.anew, list):
+        return first
+    names = {line.sku: line.name for line in first if line.sku}
+    return [
+        ConversionLine(conversion=conversion, position=place, name=names.get(line["sku"], ""), **line)
+        for place, line in enumerate(conversion.anew, 1)
+    ]
 
 
 READ = "Scope: `conversions:read`."
@@ -162,6 +203,11 @@ class ConversionViewSet(viewsets.ReadOnlyModelViewSet):
     parser_classes = [ExactJSONParser]
     filterset_class = ConversionFilter
     lookup_value_converter = "uuid"
+
+    def get_serializer(self, *args: Any, **options: Any) -> serializers.BaseSerializer:
+        if args:
+            as_told_last(args[0] if options.get("many") else [args[0]])
+        return super().get_serializer(*args, **options)
 
     def get_serializer_class(self) -> type[serializers.BaseSerializer]:
         return ConversionSerializer if self.action == "list" else ConversionDetailSerializer

@@ -18,14 +18,14 @@ from apps.campaigns.models import Campaign
 from apps.commissions.models import DecisionState
 from apps.core.errors import Invalid, Refusal
 from apps.identity.models import Advertiser
-from apps.pipeline.services.receiving import DUPLICATE, HINTS, receive_conversion
+from apps.pipeline.services.receiving import DUPLICATE, HINTS, TEST, receive_conversion
 from apps.tracking.rules.conversions import read_conversion
 from apps.tracking.rules.fields import InvalidBody, MissingField, text_of
 from apps.tracking.selectors import terms_of
 from apps.tracking.services import record_rejection
 
 LOCKED = "LOCKED"
-STATUSES = [*DecisionState.values, LOCKED, DUPLICATE]
+STATUSES = [*DecisionState.values, LOCKED, DUPLICATE, TEST]
 MOST_ROWS = 1_000
 TOLD_WRONG = {
     409: ("order_ref_conflict", "sequence_conflict"),

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import transaction
 
 from apps.campaigns.models import Campaign
-from apps.commissions.models import Decision, DecisionState, HoldReason
+from apps.commissions.models import DecisionState, HoldReason
 from apps.commissions.writing import rejected_among
 from apps.core.actors import Actor
 from apps.core.ids import moment_of
@@ -24,6 +24,7 @@ from apps.tracking.changing import RecordedUpdate, lock_sale, record_refund, rec
 from apps.tracking.claimed import tell_claimed_order
 from apps.tracking.duplicates import original_of
 from apps.tracking.identifying import identify_visitor
+from apps.tracking.models import Conversion
 from apps.tracking.rules.clients import Client
 from apps.tracking.rules.conversions import ConversionFact
 from apps.tracking.rules.persons import Identity
@@ -31,7 +32,7 @@ from apps.tracking.rules.refunds import read_order_name, read_refund
 from apps.tracking.services import OrderRefConflict, record_conversion
 
 SKEW = timedelta(minutes=10)
-DUPLICATE = "DUPLICATE"
+TEST, DUPLICATE = "TEST", "DUPLICATE"
 PARTS_MISMATCH = "parts_mismatch"
 """The lines and the discount do not come to the amount: the difference is a line of the default category."""
 UNKNOWN_GOAL = HoldReason.UNKNOWN_GOAL.value
@@ -185,11 +186,11 @@ def _received(
     if created:
         transaction.on_commit(settle_bell.ring)
     original = original_of(id_, campaign=campaign, rejected=rejected_among)
-    state = Decision.objects.filter(conversion_id=id_).values_list("state", flat=True).first()
+    is_test, state = Conversion.objects.values_list("is_test", "decision__state").get(pk=id_)
     return Received(
         id=id_,
         created=created,
-        status=DUPLICATE if original else state or DecisionState.PENDING,
+        status=TEST if is_test else DUPLICATE if original else state or DecisionState.PENDING,
         duplicate_of=original,
         hints=_hints(campaign, fact, now, update),
         update=update,

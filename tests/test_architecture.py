@@ -151,7 +151,7 @@ SELECT 'unique index ' || c.relname || '.' || i.relname
 FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE x.indisunique AND NOT x.indisprimary AND n.nspname = 'public'
-  AND c.relname ~ '^(ledger|tracking|attribution|commissions|claims|statements|invoices|outbox|campaigns|partners)_'
+  AND c.relname !~ '^(django|auth|account|mfa|usersessions|rest_framework|pghistory|identity_user)_'
 ORDER BY 1
 """
 

@@ -17,10 +17,13 @@ from apps.attribution.models import CouponRule
 from apps.claims.models import Claim, ClaimTerms
 from apps.commissions.models import HoldPolicy, PartnerReview
 from apps.core.actors import SYSTEM
+from apps.imports.models import ImportRun, RefusedRow
 from apps.messages.services import deliver_waiting
+from apps.partners.models import PartnerGroup
 from apps.pipeline.services.closing import close_month, issue_invoices, render_missing
 from apps.pipeline.services.deciding import approve_conversions
 from apps.pipeline.services.settling import settle_waiting
+from apps.records.models import IdempotencyKey, Job, JobItem
 from apps.tracking.models import (
     Amendment,
     CustomerStanding,
@@ -36,10 +39,22 @@ from apps.tracking.models import (
     Sighting,
     StatedTouch,
 )
-from tests.cast import START, make_cast, make_conversion, make_coupon, make_partner_user, make_touch
+from tests.cast import (
+    START,
+    make_cast,
+    make_conversion,
+    make_coupon,
+    make_key,
+    make_member,
+    make_partner_user,
+    make_touch,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("attribution", "commissions", "claims", "ledger", "statements", "invoices", "tracking", "outbox")
+ROOMS = (
+    *("identity", "records", "partners", "campaigns", "ledger", "tracking", "attribution", "commissions", "claims"),
+    *("statements", "invoices", "imports", "outbox"),
+)
 SOLD = datetime(2026, 1, 15, 10, tzinfo=UTC)
 CLOSED = datetime(2026, 3, 2, 8, tzinfo=UTC)
 OTHER = "(SELECT max(id) FROM partners_partner)"
@@ -150,6 +165,11 @@ TRIGGERS = {
         id=new_id("statements_statementline"),
         posting_id="(SELECT max(id) FROM ledger_posting)",
     ),
+    "partners_adspace.pgtrigger_slug_stays": "UPDATE partners_adspace SET slug = slug || 'x'",
+    "partners_partner.pgtrigger_slug_stays": "UPDATE partners_partner SET slug = slug || 'x'",
+    "partners_partnergroup.pgtrigger_slug_stays": "UPDATE partners_partnergroup SET slug = slug || 'x'",
+    "records_job.pgtrigger_asked_once": "UPDATE records_job SET key = key || 'x'",
+    "records_jobitem.pgtrigger_asked_once": "UPDATE records_jobitem SET number = number + 1",
     "outbox_attempt.pgtrigger_never_changed": "UPDATE outbox_attempt SET outcome = 'FAILED'",
     "outbox_outbox.pgtrigger_content_never_changes": "UPDATE outbox_outbox SET address = 'elsewhere'",
     "tracking_duplicate.pgtrigger_kept_until_lifted": "DELETE FROM tracking_duplicate",
@@ -173,6 +193,13 @@ BESIDE = {
     ),
 }
 CHECKS = {
+    "campaigns_campaign.campaign_ends_after_start": (
+        "UPDATE campaigns_campaign SET ends_at = starts_at - interval '1 s'"
+    ),
+    "campaigns_campaign.ended_campaign_has_an_end": "UPDATE campaigns_campaign SET state = 'ENDED'",
+    "campaigns_coupon.coupon_ends_after_start": "UPDATE campaigns_coupon SET valid_to = valid_from",
+    "partners_partnership.self_billing_is_dated": "UPDATE partners_partnership SET self_billing_on = NULL",
+    "records_jobitem.refused_item_says_why": "UPDATE records_jobitem SET code = ''",
     "claims_claim.accepted_claims_have_a_conversion": (
         "UPDATE claims_claim SET conversion_id = NULL WHERE state = 'ACCEPTED'"
     ),
@@ -217,7 +244,7 @@ CHECKS = {
 
 
 def golden() -> list[tuple[str, str]]:
-    """Return kind and name of the guards of the rooms of facts and money."""
+    """Return kind and name of the guards of all rooms."""
     lines = (ROOT / "tests" / "golden" / "guards.txt").read_text().splitlines()
     found = [("unique", line.removeprefix("unique index ")) for line in lines if line.startswith("unique")]
     found += [tuple(line.split(" ", 1)) for line in lines if not line.startswith("unique")]
@@ -258,7 +285,8 @@ def first_column(table: str) -> str:
 def copy_of_row(table: str) -> str:
     """Return the statement that writes a row twice, under another id: what a unique key is there against."""
     kind = columns(table).get("id", "")
-    return copy(table, id="gen_random_uuid()" if kind == "uuid" else new_id(table)) if kind else ""
+    ids = {"uuid": "gen_random_uuid()", "character varying": f"(SELECT max(id) || 'x' FROM {table})"}
+    return copy(table, id=ids.get(kind, new_id(table))) if kind else ""
 
 
 def run(*statements: str) -> None:
@@ -390,6 +418,7 @@ def scene():
     deliver_waiting(clock=lambda: CLOSED, chance=lambda: 0.5)
     tell_of_persons(acme, sale, other)
     claim_and_hold(acme, sale)
+    ask_and_import(acme)
     make_conversion(acme.campaign, 10_00, SOLD, "WAITS-1")
     return acme
 
@@ -432,6 +461,21 @@ def claim_and_hold(acme, sale):
     PartnerReview.objects.create(
         advertiser=acme.advertiser, partner=acme.partners.cashback, reason="new terms", since=CLOSED
     )
+
+
+def ask_and_import(acme):
+    """Write what machines and people have asked for: a key and its answer, a member, a job, an import."""
+    of_acme = {"advertiser": acme.advertiser}
+    make_key(acme.advertiser, ["conversions:read"])
+    make_member(acme.advertiser)
+    PartnerGroup.objects.create(slug="gold", name="Gold", **of_acme)
+    IdempotencyKey.objects.create(key="K-1", request_hash="x", status=200, body={}, **of_acme)
+    job = Job.objects.create(kind="decisions", key="K-1", **of_acme)
+    JobItem.objects.create(job=job, number=1, content={}, outcome="REFUSED", code="no_such_conversion", **of_acme)
+    run = ImportRun.objects.create(
+        campaign=acme.campaign, kind="touches", file_name="touches.csv", sha256="x", started_at=SOLD, **of_acme
+    )
+    RefusedRow.objects.create(run=run, row=2, code="missing_field", message="x", content={}, **of_acme)
 
 
 @pytest.mark.django_db

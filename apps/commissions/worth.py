@@ -54,7 +54,7 @@ def worths_of(ids: Sequence[UUID | str]) -> dict[str, Worth]:
         told, sold = row, lines.get(row.id, [])
         if row.id in amendments:
             told, sold = amended(row, sold, amendments[row.id][1])
-        own = [refund for refund in refunds.get(row.id, []) if refund.currency in ("", row.currency)]
+        own = [refund for refund in refunds.get(row.id, []) if refund.is_in(row.currency)]
         found[row.id] = Worth(row.amount_minor, told.amount_minor, left_of(told, sold, own))
     return found
 

@@ -186,6 +186,14 @@ CHECKS = [
         """,
     ),
     Check(
+        "I5",
+        "an order is one conversion for each goal",
+        """
+        SELECT advertiser_id, 'order ' || goal || ' ' || order_ref, count(*), 1 FROM tracking_conversion
+        GROUP BY advertiser_id, goal, order_ref HAVING count(*) > 1
+        """,
+    ),
+    Check(
         "I9",
         "a commission posting is on one statement or waits for one",
         """

@@ -49,6 +49,7 @@ HANDS = {
     "an approval undone": ("I2", "UPDATE commissions_decision SET state = 'REJECTED', reason = 'test'"),
     "an invoice raised": ("I2", "UPDATE invoices_invoice SET gross_minor = gross_minor + 1, vat_minor = vat_minor + 1"),
     "a currency changed": ("I4", "UPDATE commissions_commission SET currency = 'USD'"),
+    "an order told twice": ("I5", "UPDATE tracking_conversion SET order_ref = 'TWICE'"),
     "a receipt's body changed": (
         "I6",
         "UPDATE commissions_receipt SET body = jsonb_set(body, '{winners,0,2}', '1'), total_minor = total_minor",
@@ -116,7 +117,7 @@ def guards_off(cursor) -> None:
         cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
     cursor.execute(
         "SELECT c.relname, k.conname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid "
-        "WHERE k.contype IN ('c', 'f') "
+        "WHERE k.contype IN ('c', 'f', 'u') "
         "AND c.relname ~ '^(attribution|commissions|ledger|statements|invoices|tracking)_'"
     )
     for table, name in cursor.fetchall():

@@ -192,6 +192,21 @@ def test_a_job_that_gets_no_further_fails_after_eight_tries_and_says_why(acme, m
     assert Decision.objects.get().state == "PENDING"
 
 
+def test_a_job_whose_locks_were_not_given_in_time_is_not_to_blame(acme, monkeypatch):
+    sell(acme, 1)
+    job = ask(acme)
+
+    def locked(*_):
+        with connection.cursor() as cursor:
+            cursor.execute("DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = 'lock_not_available'; END $$")
+
+    monkeypatch.setitem(deciding_chunks.WORK, "decide_filter", locked)
+    for _ in range(9):
+        work_on_decisions(now=LATER)
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == ("WAITING", 0)
+
+
 def make_cast_of(slug: str):
     return SimpleNamespace(advertiser=make_advertiser(slug))
 

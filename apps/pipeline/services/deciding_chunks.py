@@ -15,6 +15,7 @@ from apps.commissions.selections import Selection, first_of, movable, selected, 
 from apps.core.actors import Actor, ActorKind
 from apps.core.periods import day_of
 from apps.core.reading import DATABASE_AWAY
+from apps.core.retrying import TIMING, sqlstate_of
 from apps.identity.models import Advertiser
 from apps.pipeline.services.deciding import CHUNK, REFUSALS, decide_wishes
 from apps.pipeline.services.deciding_jobs import BY_FILTER, BY_LIST, KINDS
@@ -67,7 +68,10 @@ def work_on_decisions(*, now: datetime, chunks: int | None = None, only: int | N
 
 
 def _advance(job_id: int, stride: Stride, now: datetime) -> int:
-    """Do a chunk of a job; whatever goes wrong is counted against it and never against the others."""
+    """Do a chunk of a job; whatever goes wrong is counted against it and never against the others.
+
+    Where a lock was not given in time nobody is to blame: the job is left for the next turn.
+    """
     try:
         try:
             looked_at = _take_chunk(job_id, stride.size, now)
@@ -83,7 +87,8 @@ def _advance(job_id: int, stride: Stride, now: datetime) -> int:
             return 1
     except Exception as error:
         logger.exception("job %s got no further", job_id)
-        _count_try(job_id, f"{type(error).__name__}: {error}", now)
+        if sqlstate_of(error) not in TIMING:
+            _count_try(job_id, f"{type(error).__name__}: {error}", now)
         stride.is_over = True
         return 0
     stride.is_over = looked_at is None

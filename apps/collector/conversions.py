@@ -18,10 +18,12 @@ from apps.commissions.holding import holds_unsigned
 from apps.commissions.rules.holding import UNSIGNED
 from apps.core.errors import Conflict, Invalid, NotFound, Refusal
 from apps.pipeline.services.receiving import receive_conversion, receive_refund
+from apps.tracking.models import Conversion
 from apps.tracking.rules.clients import UNKNOWN, Client, client_of
 from apps.tracking.rules.conversions import read_conversion
 from apps.tracking.rules.fields import InvalidBody, gather, read_json, read_pairs
-from apps.tracking.rules.signatures import body_digest, check_signature
+from apps.tracking.rules.refunds import read_order_name
+from apps.tracking.rules.signatures import BadSignature, body_digest, check_signature
 from apps.tracking.selectors import terms_of
 from apps.tracking.services import record_rejection
 
@@ -166,6 +168,8 @@ def _vouch(campaign: Campaign, call: Call, now: datetime, *, always: bool) -> No
 
 def _store(campaign: Campaign, call: Call, now: datetime) -> Answer:
     fact = read_conversion(call.fields, terms=terms_of(campaign), now=now)
+    if fact.is_update:
+        _vouch_for_change(campaign, call)
     source = SIGNED if call.is_vouched else UNSIGNED
     received = receive_conversion(
         campaign=campaign, fact=fact, now=now, source=source, client=call.client, payload=call.fields
@@ -178,7 +182,18 @@ def _store(campaign: Campaign, call: Call, now: datetime) -> Answer:
     return as_json(201 if received.created else 200, content)
 
 
+def _vouch_for_change(campaign: Campaign, call: Call) -> None:
+    """Let nobody change without a signature what was told with one. Raises BadSignature."""
+    if call.is_vouched:
+        return
+    goal, order_ref = read_order_name(call.fields)
+    orders = Conversion.objects.filter(advertiser=campaign.advertiser_id, goal=goal, order_ref=order_ref)
+    if orders.filter(source=SIGNED).exists():
+        raise BadSignature("The order was told with a signature, so that whatever changes it needs one too.")
+
+
 def _store_refund(campaign: Campaign, call: Call, now: datetime) -> Answer:
+    _vouch_for_change(campaign, call)
     received = receive_refund(advertiser=campaign.advertiser, campaign=campaign, fields=call.fields, now=now)
     return as_json(201 if received.created else 200, received.answer)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -41,12 +41,23 @@ def as_told_last(id_: UUID | str) -> tuple[ConversionRow, Sequence[LineRow]]:
     return amended(row, lines, newest.content) if newest else (row, lines)
 
 
-def refund_fact(row: RefundRow) -> RefundFact:
-    """Return a stored refund as the rules see it; a line without a quantity comes back as a whole."""
-    return RefundFact(
-        ref=row.refund_ref,
-        kind=row.kind,
-        occurred_at=row.occurred_at,
-        amount=row.amount_minor or 0,
-        lines=tuple((line["position"] or 0, line["quantity"] or LARGEST_QUANTITY) for line in row.lines),
-    )
+def refund_facts(refunds: Iterable[RefundRow], order: ConversionRow, lines_sold: Sequence[LineRow]) -> list[RefundFact]:
+    """Return the refunds of an order as the rules see them: those in its currency, of the positions that it has.
+
+    What was told before its sale may be neither, and takes nothing. A line without a quantity comes back as a whole.
+    """
+    return [
+        RefundFact(
+            ref=row.refund_ref,
+            kind=row.kind,
+            occurred_at=row.occurred_at,
+            amount=row.amount_minor or 0,
+            lines=tuple(
+                (position, line["quantity"] or LARGEST_QUANTITY)
+                for line in row.lines
+                if 1 <= (position := line["position"] or 0) <= len(lines_sold)
+            ),
+        )
+        for row in refunds
+        if row.is_in(order.currency)
+    ]

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from apps.commissions.orders import order_of, refund_fact
+from apps.commissions.orders import order_of, refund_facts
 from apps.commissions.rules.remaining import net_after
 from apps.tracking.facts import (
     ConversionRow,
@@ -54,8 +54,7 @@ def worths_of(ids: Sequence[UUID | str]) -> dict[str, Worth]:
         told, sold = row, lines.get(row.id, [])
         if row.id in amendments:
             told, sold = amended(row, sold, amendments[row.id][1])
-        own = [refund for refund in refunds.get(row.id, []) if refund.is_in(row.currency)]
-        found[row.id] = Worth(row.amount_minor, told.amount_minor, left_of(told, sold, own))
+        found[row.id] = Worth(row.amount_minor, told.amount_minor, left_of(told, sold, refunds.get(row.id, [])))
     return found
 
 
@@ -70,8 +69,8 @@ def changed(conversions: QuerySet[Conversion]) -> QuerySet[Conversion]:
 
 
 def left_of(row: ConversionRow, lines: Sequence[LineRow], refunds: Sequence[RefundRow]) -> int:
-    """Return what refunds leave of an order as it was told last, in minor units."""
+    """Return what refunds leave of an order as it was told last, in minor units; foreign currencies take nothing."""
     if not refunds:
         return row.amount_minor
     order = order_of(row, lines, ZoneInfo("UTC"))  # its day matters to rules of plans, and to no worth
-    return net_after(order, [refund_fact(refund) for refund in refunds])
+    return net_after(order, refund_facts(refunds, row, lines))

@@ -80,7 +80,9 @@ def pages_of(advertiser: Advertiser, names: Iterable[tuple[str, ...]]) -> dict[t
         for pk, partner_id, name in known.values_list("pk", "partner", "partner__name"):
             put("partner", partner_id, name, "partners_partnership", pk)
     if numbers["statement"]:
-        for row in Statement.objects.for_advertiser(advertiser).filter(pk__in=numbers["statement"]):
+        for row in (
+            Statement.objects.for_advertiser(advertiser).filter(pk__in=numbers["statement"]).select_related("partner")
+        ):
             put("statement", row.pk, _("statement %s") % row, "statements_statement", row.pk)
     if keys["invoice"]:
         for row in Invoice.objects.for_advertiser(advertiser).filter(number__in=keys["invoice"]):

@@ -41,6 +41,14 @@ def parked_advertiser_ids() -> set[int]:
     return {row.advertiser_id for row in latest.only("advertiser_id", "difference_count") if row.difference_count}
 
 
+def last_differences(invariant: str, *, advertiser_id: int | None = None) -> list[str]:
+    """Return the subjects in which the last proofs found an invariant broken, of an advertiser or of all."""
+    latest = Reconciliation.objects.order_by("advertiser_id", "-pk").distinct("advertiser_id")
+    if advertiser_id is not None:
+        latest = latest.filter(advertiser=advertiser_id)
+    return [row["subject"] for proof in latest for row in proof.differences if row["invariant"] == invariant]
+
+
 def refuse_while_books_differ(advertiser: Advertiser) -> None:
     """Let documents and payments pass only where the last proof found nothing. Raises BooksDiffer."""
     last = last_reconciliation(advertiser)

@@ -18,6 +18,7 @@ from apps.commissions.models import Commission, Decision, DecisionState, Receipt
 from apps.commissions.orders import order_of
 from apps.commissions.rules import Plan, rate
 from apps.core.errors import Refusal
+from apps.core.reading import DATABASE_AWAY
 from apps.journeys.selectors import gather_candidates
 from apps.pipeline.parsing import parsed_policy
 from apps.pipeline.receipts import rendered
@@ -130,10 +131,17 @@ def _uncorrected(
     rejected = set(Decision.objects.filter(pk__in=ids, state=DecisionState.REJECTED).values_list("pk", flat=True))
     for receipt in changed:
         row = rows[str(receipt.pk)]
+        if _asks_of_today(parsed_policy(receipt.policy_version), stored_plans(receipt)):
+            continue
         change = change_of(row, receipt, refunds.get(row.id, ()), amendments.get(row.id))
         try:
             targets = target_amounts(change, receipt, settings[row.campaign_id])
         except Refusal:  # it waits on the work list with this, for whoever can help it
+            continue
+        except DATABASE_AWAY:
+            raise
+        except Exception as error:
+            yield receipt.pk, f"its corrections cannot be worked out again: {type(error).__name__}: {error}"
             continue
         if receipt.pk not in rejected and targets != booked[receipt.pk]:
             yield receipt.pk, f"corrected it comes to {targets}, booked is {dict(booked[receipt.pk])}"

@@ -17,12 +17,13 @@ from apps.core.ids import uuid7_from
 from apps.identity.models import Advertiser
 from apps.partners.models import Partner
 from apps.tracking.facts import amendments_of
-from apps.tracking.introducing import introduce_customer
+from apps.tracking.introducing import Introduced, introduce_customer
 from apps.tracking.models import (
     Amendment,
     AmendmentOrigin,
     AwaitedSale,
     Conversion,
+    CustomerStanding,
     Refund,
     RefundKind,
     StatedTouch,
@@ -114,7 +115,8 @@ def record_refund(
     if sale is not None:
         if refund.currency not in ("", sale.currency):
             raise CurrencyMismatch(f"The order is in {sale.currency}.", path="currency")
-        check_against_sale(refund, _sold(sale, list(own)))
+        # What came before the sale may be in another currency: it takes nothing, and leaves all to be given back.
+        check_against_sale(refund, _sold(sale, [row for row in own if row.currency in ("", sale.currency)]))
     row = Refund(
         advertiser=advertiser,
         goal=refund.goal,
@@ -192,6 +194,17 @@ def record_update(*, campaign: Campaign, fact: ConversionFact, now: datetime) ->
     if sale.currency != fact.currency:
         raise CurrencyMismatch(f"The order is in {sale.currency}.", path="currency")
     who = introduce_customer(sale=sale, fact=fact, now=now)
+    told = _keep_update(sale, fact, who, now)
+    known = {"new_customer": who.is_new_customer}
+    newest = amendments_of([sale.pk]).get(str(sale.pk)) if who.is_new_customer is not None else None
+    if newest is not None and not known.items() <= newest.content.items():
+        # The content that holds was told before: what is known of the customer now stands behind it.
+        _amend_by_house(sale, known, now)
+    return told
+
+
+def _keep_update(sale: Conversion, fact: ConversionFact, who: Introduced, now: datetime) -> RecordedUpdate:
+    """Store what an update tells of a locked order, or find it told before. Raises SequenceConflict."""
     content = fact.as_amendment()
     digest = _digest(content)
     rows = list(sale.amendments.values_list("sequence", "turn", "origin", "content_hash"))
@@ -201,10 +214,11 @@ def record_update(*, campaign: Campaign, fact: ConversionFact, now: datetime) ->
     last = max(hashes, default=0)
     sequence = fact.sequence
     if sequence is None:
-        same = hashes[last] == digest if last else first == fact.content_hash(campaign.pk)
+        same = hashes[last] == digest if last else first == fact.content_hash(sale.campaign_id)
         sequence = last if same and who.is_new_customer is None else last + 1
-    if who.is_new_customer is not None:
-        content["new_customer"] = who.is_new_customer
+    is_new = who.is_new_customer if who.is_new_customer is not None else _decided_before(sale)
+    if is_new is not None:
+        content.setdefault("new_customer", is_new)
     if sequence in hashes or sequence == 0:
         if sequence and hashes[sequence] != digest:
             raise SequenceConflict(f"Amendment {sequence} is already recorded with other content.", path="sequence")
@@ -249,13 +263,25 @@ def state_touch(*, conversion: Conversion, partner: Partner, ad_space_id: int | 
     return id_
 
 
+def _decided_before(sale: Conversion) -> bool | None:
+    """Return whether the customer was found to be a new one after the order was first told; None where not."""
+    if sale.new_customer is not None:
+        return None
+    return CustomerStanding.objects.filter(conversion=sale).values_list("is_new", flat=True).first()
+
+
 def amend_amount(*, sale: Conversion, amount_minor: int, now: datetime) -> None:
-    """Add what this house knows better of a locked order: the content that holds, but for its amount.
+    """Add what this house knows better of a locked order: the content that holds, but for its amount."""
+    _amend_by_house(sale, {"amount_minor": amount_minor}, now)
+
+
+def _amend_by_house(sale: Conversion, known: dict[str, object], now: datetime) -> None:
+    """Add the content that holds of a locked order with what this house knows better.
 
     It stands behind the shop's last number and takes none of the shop's: what the shop tells next holds again.
     """
     newest = amendments_of([sale.pk]).get(str(sale.pk))
-    content = {**(newest.content if newest else {}), "amount_minor": amount_minor}
+    content = {**(newest.content if newest else {}), **known}
     sequence, turn = newest.place if newest else (0, 0)
     first = lock_first(sale)
     Amendment.objects.create(

@@ -7,8 +7,12 @@ import threading
 from contextlib import suppress
 from uuid import UUID
 
+import pytest
+
 from apps.campaigns.models import Campaign
+from apps.commissions.models import Commission
 from apps.core.actors import SYSTEM
+from apps.pipeline.books import check_books
 from apps.pipeline.services import receiving
 from apps.pipeline.services.deciding_lines import amount_left, reject_lines
 from apps.pipeline.services.refunding import refuse_surplus
@@ -104,6 +108,29 @@ def test_a_refund_in_another_currency_than_its_later_sale_takes_nothing_and_is_t
     assert (kept.code, kept.campaign, kept.payload["refund_ref"]) == ("currency_mismatch", campaign, "R")
     assert not Unsettled.objects.exists()
     assert amount_left(Conversion.objects.get()) == 10_00
+    # What took nothing leaves all to be given back.
+    fields = {"order_ref": "C1", "refund_ref": "R2", "amount": "10", "currency": "EUR"}
+    assert host.get("/s/two/refund", fields).status == 201
+    settle_unsettled()
+    assert amount_left(Conversion.objects.get()) == 0
+
+
+@pytest.mark.parametrize(
+    ("sale", "position"),
+    [({"lines": ""}, "1"), ({"lines": '[{"sku": "A", "quantity": 1, "unit_price": "60.00"}]'}, "2")],
+)
+def test_a_position_that_only_this_house_has_made_up_is_not_given_back(host, cast, sale, position):
+    """An order without lines is rated as one line, and what the lines lack of its amount as another."""
+    refund = {"order_ref": "A1", "refund_ref": "R1", "lines": position}
+    assert host.get(REFUND, refund).status == 201
+    assert host.get(SHOP, {**SALE, "amount": "100", **sale}).status == 201
+    for _ in range(2):
+        settle_unsettled()
+    sale = Conversion.objects.get()
+    assert RejectedEvent.objects.get().code == "unknown_line"
+    assert amount_left(sale) == sale.amount_minor
+    assert not Commission.objects.filter(kind="CORRECTION").exists()
+    assert check_books() == []
 
 
 def test_refunds_before_their_sale_are_compared_with_it_whatever_came_first(host, cast):

@@ -9,7 +9,7 @@ from apps.commissions.models import Decision
 from apps.commissions.rules.holding import HoldRules
 from apps.core.actors import SYSTEM
 from apps.pipeline.services.settling import settle_waiting
-from apps.tracking.models import Conversion
+from apps.tracking.models import Amendment, Conversion, Refund
 from apps.tracking.rules.signatures import sign_call
 from tests.cast import NOON, START
 
@@ -46,3 +46,21 @@ def test_a_signature_is_no_part_of_what_was_told(host, cast):
     assert host.post(SHOP, SALE).status == 201
     assert host.post(SHOP, signed(cast)).status == 200
     assert Conversion.objects.get().source == "unsigned"
+
+
+@pytest.mark.parametrize("change", [{"amount": "99", "update": "1"}, {"refund_ref": "R1", "whole": "1"}])
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_what_was_told_signed_is_changed_only_signed(host, cast, is_signed, change):
+    address = f"{SHOP}/refund" if "refund_ref" in change else SHOP
+    call = {"order_ref": "A-1", **change}
+    assert host.post(SHOP, signed(cast) if is_signed else SALE).status == 201
+
+    plain = host.post(address, call)
+
+    if is_signed:
+        assert (plain.status, plain.json["code"]) == (422, "bad_signature")
+        assert not Amendment.objects.exists() and not Refund.objects.exists()
+        assert host.post(SHOP, SALE).status == 200, "to say it again changes nothing"
+        plain = host.post(address, signed(cast, call))
+    assert plain.status == 201 if "refund_ref" in change else plain.json["sequence"] == 1
+    assert Amendment.objects.count() + Refund.objects.count() == 1

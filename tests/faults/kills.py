@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
 
@@ -182,6 +183,8 @@ def compare(account: dict) -> dict:
     for key in sorted(expected.keys() | found.keys()):
         if expected.get(key, 0) != found.get(key, 0):
             wrong.append(f"{key}: the books owe {found.get(key, 0)}, the shop's account says {expected.get(key, 0)}")
+    if expected != found:
+        wrong += compare_orders(account["orders"])
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT p.slug, s.currency, sum(s.earned_minor) FROM statements_statement s "
@@ -207,6 +210,29 @@ def compare(account: dict) -> dict:
         wrong.append(f"{account['identified']} customers of two devices were told, {joined} persons are known")
     wrong += account["strange"]
     return {"wrong": wrong, "lost": len(lost) + lost_clicks, "paid_twice_minor": over, "claimed_twice": twice}
+
+
+def compare_orders(orders: list[dict]) -> list[str]:
+    """Return of the first orders that differ what the account says of them, and how their conversions stand."""
+    from apps.commissions.models import Commission
+    from apps.tracking.models import Conversion
+
+    booked: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    owed = Commission.objects.filter(payable=True, conversion__decision__state="APPROVED")
+    for number, slug, minor in owed.values_list("conversion__order_ref", "partner__slug", "amount_minor"):
+        booked[number.partition("~")[0]][slug] += minor
+    wrong = []
+    for order in orders:
+        expected = {partner: amount for (partner, _), amount in shop.owed([order]).items() if amount}
+        found = {partner: amount for partner, amount in booked[order["order"]].items() if amount}
+        if expected != found:
+            known = Conversion.objects.filter(order_ref__in=[order["order"], f"{order['order']}~2"])
+            stands = [
+                (row.order_ref, row.decision.state, row.decision.note, [str(move) for move in row.moves.all()])
+                for row in known.select_related("decision").order_by("order_ref")
+            ]
+            wrong.append(f"{order['order']}: expected {expected}, booked {found}: {order} {stands}")
+    return wrong[:10]
 
 
 def judge_jobs(account: dict) -> list[str]:

@@ -8,11 +8,12 @@ import pytest
 from apps.commissions.models import Commission, Receipt
 from apps.core.actors import SYSTEM
 from apps.partners.models import PartnerGroup, Partnership, PartnershipState
+from apps.pipeline import recomputing
 from apps.pipeline.books import check_books
 from apps.pipeline.services.deciding import approve_conversions, reject_conversions
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.models import Amendment, Refund, Stirred, Unsettled
-from tests.cast import NOON, START, make_cast, make_conversion, make_coupon, make_policy, make_touch
+from tests.cast import NOON, START, make_cast, make_conversion, make_coupon, make_plan, make_policy, make_touch
 
 pytestmark = pytest.mark.django_db
 LINES = [
@@ -137,3 +138,33 @@ def test_an_order_amended_with_a_code_is_corrected_by_what_the_code_gave(acme):
     assert Unsettled.objects.count() == 0
     assert sum(row.amount_minor for row in Commission.objects.all()) == 320
     assert found() == []
+
+
+def test_a_partner_who_left_its_group_makes_no_alarm_of_an_old_refund(acme):
+    rules = [
+        {"name": "gold", "when": {"partner_group": "gold"}, "pay": {"percent": "10"}},
+        {"name": "rest", "when": {}, "pay": {"percent": "5"}},
+    ]
+    make_plan(acme.campaign, rules, starts_at=START + timedelta(days=1))
+    group = PartnerGroup.objects.create(advertiser=acme.advertiser, slug="gold", name="Gold")
+    Partnership.objects.filter(partner=acme.partners.blog).update(group=group)
+    sale = sell(acme)
+    Refund.objects.create(
+        advertiser=acme.advertiser, order_ref=sale.order_ref, refund_ref="r1", kind="LINES", occurred_at=NOON,
+        recorded_at=NOON, content_hash="r1", lines=[{"position": 1, "quantity": 1}],
+    )  # fmt: skip
+    settle_waiting(now=NOON)
+    Partnership.objects.filter(partner=acme.partners.blog).update(group=None)
+    assert found() == []
+
+
+def test_a_fault_with_one_result_is_told_of_it_alone(acme, monkeypatch):
+    sale = sell(acme)
+    Refund.objects.create(
+        advertiser=acme.advertiser, order_ref=sale.order_ref, refund_ref="r1", kind="WHOLE", occurred_at=NOON,
+        recorded_at=NOON, content_hash="r1",
+    )  # fmt: skip
+    settle_waiting(now=NOON)
+    monkeypatch.setattr(recomputing, "target_amounts", lambda *_: {}["slug"])
+    [(invariant, message)] = found()
+    assert invariant == "I6" and "KeyError" in message

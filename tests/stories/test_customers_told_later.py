@@ -117,6 +117,30 @@ def test_whether_the_customer_is_new_is_decided_then_and_rated(acme):
     assert Amendment.objects.count() == 1
 
 
+@pytest.mark.parametrize(
+    "updates",
+    [
+        [{"customer_id": "c7"}, {"customer_id": "c7", "amount": "120"}],
+        [{"customer_id": "c7"}, {"amount": "120"}],
+        [{"sequence": "5", "amount": "120"}, {"sequence": "3", "customer_id": "c7"}],
+        [{"sequence": "5", "amount": "120"}, {"sequence": "5", "amount": "120", "customer_id": "c7"}],
+    ],
+    ids=["told again", "not told again", "told by an older update", "told with the same update"],
+)
+def test_a_new_customer_stays_one_whatever_is_told_next_and_in_whatever_order(acme, updates):
+    rules = [
+        {"name": "new", "when": {"new_customer": True}, "pay": {"percent": "10"}},
+        {"name": "rest", "when": {}, "pay": {"percent": "5"}},
+    ]
+    make_plan(acme.campaign, rules=rules, starts_at=START + timedelta(days=1))
+    see(acme)
+    tell(acme)
+    for fields in updates:
+        tell(acme, update="1", **fields)
+    assert settle() == {"blog": 12_00}
+    assert check_books() == []
+
+
 def test_a_refused_update_introduces_nobody(acme):
     other = make_campaign(acme.advertiser, slug="acme-b2b")
     tell(acme)

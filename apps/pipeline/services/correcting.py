@@ -12,7 +12,7 @@ from django.db import transaction
 
 from apps.attribution.rules import Attribution
 from apps.commissions.models import Commission, CommissionKind, Decision, DecisionState, Receipt
-from apps.commissions.orders import order_of, refund_fact
+from apps.commissions.orders import order_of, refund_facts
 from apps.commissions.rules import Plan, rate
 from apps.core.errors import Refusal
 from apps.core.periods import day_of
@@ -20,7 +20,7 @@ from apps.core.reading import DATABASE_AWAY
 from apps.ledger.services import commission_entry, post_entries
 from apps.pipeline.rules.reductions import LINES, amounts_after
 from apps.pipeline.selectors import CampaignSettings, load_settings
-from apps.pipeline.stored import place_of, stored_order, stored_plans, told_attribution
+from apps.pipeline.stored import place_of, stored_plans, stored_sale, told_attribution
 from apps.tracking.facts import (
     AmendmentRow,
     ConversionRow,
@@ -152,16 +152,17 @@ def target_amounts(change: Change, receipt: Receipt, settings: CampaignSettings)
     """
     winners = receipt.body["winners"]
     amounts = [winner[2] for winner in winners]
-    order = stored_order(change.row, receipt, settings.zone)
-    facts = [refund_fact(refund) for refund in change.refunds if refund.is_in(change.row.currency)]
+    row, lines = stored_sale(change.row, receipt)
+    if change.amendment is not None:
+        row, lines = amended(change.row, lines_of([change.row.id]).get(change.row.id, ()), change.amendment.content)
+    order = order_of(row, lines, settings.zone)
+    facts = refund_facts(change.refunds, row, lines)
     attribution: Attribution | None = None
     plans: dict[str, Plan] | None = None
     if change.amendment is not None or any(fact.kind == LINES for fact in facts):
         plans = stored_plans(receipt)
         attribution = told_attribution(change.row, receipt, settings, plans)
     if change.amendment is not None and attribution is not None and plans is not None:
-        row, lines = amended(change.row, lines_of([change.row.id]).get(change.row.id, ()), change.amendment.content)
-        order = order_of(row, lines, settings.zone)
         amounts = [award.commission for award in rate(order, attribution, plans).awards]
     ranks = [w.rank for w in attribution.winners] if attribution else ranks_of(len(winners))
     left = amounts_after(amounts, ranks, order, facts, attribution=attribution, plans=plans)

@@ -51,7 +51,7 @@ class ConversionUnsettled(Conflict):
     code = "conversion_unsettled"
     message = (
         "Something about the conversion is still to be worked out; decide it in a moment. Where that fails for good, "
-        "it can only be rejected."
+        "its page says why, and it can be tried again."
     )
 
 

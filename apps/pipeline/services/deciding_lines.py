@@ -10,18 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.db.models import QuerySet
 
 from apps.commissions.models import ConversionAlreadyDecided, Decision, DecisionState, Receipt
-from apps.commissions.orders import as_told_last, order_of, refund_fact
+from apps.commissions.orders import as_told_last
+from apps.commissions.worth import left_of
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid
 from apps.core.retrying import retried
 from apps.identity.models import Advertiser
-from apps.pipeline.rules.reductions import net_after
 from apps.pipeline.services.deciding import ConversionUnsettled, NoSuchConversion, check_reason
 from apps.pipeline.services.settling import settle_conversions
 from apps.records.services import record_act
@@ -29,7 +28,6 @@ from apps.tracking.changing import lock_sale, record_refund
 from apps.tracking.facts import (
     ConversionRow,
     LineRow,
-    RefundRow,
     amended,
     amendments_of,
     conversions_by_id,
@@ -170,7 +168,7 @@ class PartsLeft:
         return amount_minor < self.left_minor
 
 
-def parts_left(advertiser: Advertiser, ids: Sequence[str]) -> dict[str, PartsLeft]:
+def parts_left(ids: Sequence[str]) -> dict[str, PartsLeft]:
     """Return what is left of orders by their conversions' ids. Four queries; none for none."""
     if not ids:
         return {}
@@ -183,7 +181,7 @@ def parts_left(advertiser: Advertiser, ids: Sequence[str]) -> dict[str, PartsLef
             told, lines = amended(row, lines, amendments[row.id].content)
         own = [refund.refund_ref for refund in refunds.get(row.id, []) if refund.refund_ref.startswith(LINE_PREFIX)]
         found[row.id] = PartsLeft(
-            left_minor=_left(told, lines, refunds.get(row.id, []), advertiser.zone),
+            left_minor=left_of(told, lines, refunds.get(row.id, [])),
             skus=tuple(line.sku for line in lines),
             rejected=frozenset(int(ref.removeprefix(LINE_PREFIX)) for ref in own),
         )
@@ -194,12 +192,7 @@ def amount_left(sale: Conversion) -> int:
     """Return what an order is worth after its amendments and refunds, net in minor units."""
     id_ = str(sale.pk)
     row, lines = as_told_last(id_)
-    return _left(row, lines, refunds_of([id_]).get(id_, []), sale.advertiser.zone)
-
-
-def _left(row: ConversionRow, lines: Sequence[LineRow], refunds: Sequence[RefundRow], zone: ZoneInfo) -> int:
-    facts = [refund_fact(refund) for refund in refunds if refund.is_in(row.currency)]
-    return net_after(order_of(row, lines, zone), facts)
+    return left_of(row, lines, refunds_of([id_]).get(id_, []))
 
 
 def _own_refunds(sale: Conversion) -> QuerySet[Refund]:

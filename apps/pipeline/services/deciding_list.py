@@ -196,7 +196,7 @@ def foresee(advertiser: Advertiser, items: Sequence[JobItem], *, now: datetime) 
     waiting = [item for item in items if item.pk in rows]
     taken = _named_before(waiting, known)
     of_parts = [known[row.name].id for row in rows.values() if row.is_of_parts and row.name in known]
-    left = parts_left(advertiser, of_parts)
+    left = parts_left(of_parts)
     for item in waiting:
         row, target = rows[item.pk], known.get(rows[item.pk].name)
         if target is None:

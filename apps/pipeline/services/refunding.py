@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-from apps.commissions.orders import as_told_last, order_of, refund_fact
+from apps.commissions.orders import as_told_last, order_of, refund_facts
 from apps.core.errors import Refusal
 from apps.core.money import Money
 from apps.pipeline.rules.refunding import Surplus, surplus_of, surpluses
@@ -26,11 +26,11 @@ def refuse_surplus(*, sale: Conversion, refund_ref: str) -> None:
     The caller's transaction takes the refund back with it.
     """
     row, lines = as_told_last(sale.pk)
-    refunds = [refund for refund in refunds_of([sale.pk]).get(str(sale.pk), []) if refund.is_in(row.currency)]
-    order = order_of(row, lines, sale.advertiser.zone)
-    before = [refund_fact(refund) for refund in refunds if refund.refund_ref != refund_ref]
+    refunds = refunds_of([sale.pk]).get(str(sale.pk), [])
     told = next(refund for refund in refunds if refund.refund_ref == refund_ref)
-    surplus = surplus_of(order, before, refund_fact(told))
+    before = refund_facts([refund for refund in refunds if refund.refund_ref != refund_ref], row, lines)
+    [fact] = refund_facts([told], row, lines)
+    surplus = surplus_of(order_of(row, lines, sale.advertiser.zone), before, fact)
     if surplus is not None:
         raise _too_much(surplus, told, sale.currency)
 
@@ -59,15 +59,13 @@ def _refusals(sale: Conversion, refunds: dict[str, RefundRow]) -> dict[str, Refu
     """Return what an order cannot have given back, by the refund's number; a function of the set of its refunds."""
     row, lines = as_told_last(sale.pk)
     found: dict[str, Refusal] = {}
-    fitting = []
     for ref, refund in refunds.items():
         unknown = [line["position"] for line in refund.lines if (line["position"] or 0) > len(lines)]
         if not refund.is_in(row.currency):
             found[ref] = CurrencyMismatch(f"The order is in {row.currency}: this refund takes nothing back.")
-            continue
-        if unknown:
+        elif unknown:
             found[ref] = UnknownLine(f"The order has no position {unknown[0]}: nothing is taken back for it.")
-        fitting.append(refund_fact(refund))
+    fitting = refund_facts(refunds.values(), row, lines)
     for surplus in surpluses(order_of(row, lines, sale.advertiser.zone), fitting):
         found.setdefault(surplus.ref, _too_much(surplus, refunds[surplus.ref], row.currency))
     return found

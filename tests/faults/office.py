@@ -91,10 +91,10 @@ class Office:
         from apps.core.actors import SYSTEM
         from apps.partners.models import Partner
 
-        if known := Claim.objects.filter(order_ref=order).first():
+        kind, now = "MISSING" if amount else "DECLINED", timezone.now()
+        if known := Claim.objects.filter(order_ref=order, kind=kind).first():
             return {"claim": known.pk}
         place = Campaign.objects.get(slug=campaign)
-        kind, now = "MISSING" if amount else "DECLINED", timezone.now()
         fact = ClaimFact(place.pk, kind, order, now, place.currencies[0], amount)
         reported = report_claim(partner=Partner.objects.get(slug=partner), fact=fact, actor=SYSTEM, now=now)
         return {"claim": reported.claim.pk}

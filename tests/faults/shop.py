@@ -24,6 +24,7 @@ from urllib.parse import urlencode
 from apps.tracking.rules.signatures import sign_call
 
 PERCENT = 8
+SETTLED = 5.0  # seconds until what was told last is worked out: an undoing leaves alone what is worked out after it
 CAMPAIGNS = (("kills-eur", "EUR"), ("kills-usd", "USD"))
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Host": "localhost"}
 
@@ -74,6 +75,7 @@ class Shop:
             if order and self.random.random() < 0.15:
                 self.tell_sale(order)
             time.sleep(self.pace * self.random.random())
+        time.sleep(SETTLED)
         for job in self.held:
             while "refused" in self.tell(kind="undo", job=job):
                 self.wait()  # it is still being worked on

@@ -127,7 +127,7 @@ def invoices(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(back)
     form = IssueForm(run, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
-        _issue(request, advertiser)
+        _issue(request, advertiser, run)
         return HttpResponseRedirect(back)
     count = len(run.invoices)
     return site.render(
@@ -143,9 +143,10 @@ def invoices(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _issue(request: HttpRequest, advertiser: Advertiser) -> None:
+def _issue(request: HttpRequest, advertiser: Advertiser, run: Run) -> None:
+    seen = [row.statement.pk for row in (*run.invoices, *run.without, *run.blocked)]
     try:
-        result = issue_invoices(advertiser=advertiser, actor=actor_of(request), now=timezone.now())
+        result = issue_invoices(advertiser=advertiser, actor=actor_of(request), now=timezone.now(), only=seen)
     except Refusal as refusal:
         messages.error(request, refusal.message)
         return

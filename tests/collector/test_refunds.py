@@ -13,7 +13,7 @@ from apps.campaigns.models import Campaign
 from apps.commissions.models import Commission
 from apps.core.actors import SYSTEM
 from apps.pipeline.books import check_books
-from apps.pipeline.services import receiving
+from apps.pipeline.services import receiving, refunding
 from apps.pipeline.services.deciding_lines import amount_left, reject_lines
 from apps.pipeline.services.refunding import refuse_surplus
 from apps.pipeline.services.settling import settle_waiting
@@ -195,3 +195,17 @@ def test_an_update_amends(host, cast):
 
     assert (amended.status, amended.json["sequence"], plain.status) == (201, 1, 409)
     assert Amendment.objects.get().content["amount_minor"] == 40_00
+
+
+def test_refunds_that_cannot_be_compared_do_not_hold_up_the_others(host, cast, monkeypatch):
+    for order in ("A1", "A2"):
+        fields = {"order_ref": order, "refund_ref": "R1", "amount": "500"}
+        assert host.get(REFUND, fields).status == 201
+        host.get(SHOP, {**SALE, "order_ref": order})
+    bad = Conversion.objects.get(order_ref="A1")
+    told_last = refunding.as_told_last
+    monkeypatch.setattr(refunding, "as_told_last", lambda pk: {}[pk] if pk == bad.pk else told_last(pk))
+    for _ in range(2):
+        settle_unsettled()
+    assert RejectedEvent.objects.get().payload["order_ref"] == "A2"
+    assert not AwaitedSale.objects.exists()

@@ -48,6 +48,18 @@ def issue(acme, now: datetime = CLOSING):
     return issue_invoices(advertiser=acme.advertiser, actor=SYSTEM, now=now)
 
 
+def test_only_the_statements_that_were_seen_are_invoiced(acme):
+    earn(acme, acme.enrollments.blog, 1_000_00)
+    earn(acme, acme.enrollments.coupons, 1_000_00)
+    close(acme)
+    seen, unseen = Statement.objects.order_by("place")
+    call = {"advertiser": acme.advertiser, "actor": SYSTEM, "now": CLOSING}
+    [invoice] = issue_invoices(**call, only=[seen.pk]).issued
+    assert [row.statement for row in invoice.settlements.all()] == [seen]
+    assert not unseen.settlements.exists()
+    assert issue_invoices(**call, only=[]).issued == ()
+
+
 def test_a_month_that_is_not_over_cannot_close(acme):
     with pytest.raises(PeriodNotOver):
         close(acme, now=datetime(2026, 2, 28, 22, 59, tzinfo=UTC))

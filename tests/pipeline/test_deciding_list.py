@@ -8,6 +8,7 @@ import pytest
 from apps.commissions.models import Decision
 from apps.core.actors import SYSTEM
 from apps.pipeline.services import deciding_chunks
+from apps.pipeline.services.deciding import reject_conversions
 from apps.pipeline.services.deciding_chunks import work_on_decisions
 from apps.pipeline.services.deciding_jobs import (
     ask_by_list,
@@ -109,3 +110,21 @@ def test_a_preview_of_parts_says_what_applying_them_says(acme):
         foresee(acme.advertiser, foreseen, now=LATER)
         work_on_decisions(now=LATER)
         assert [(item.outcome, item.code) for item in foreseen] == list(job.items.values_list("outcome", "code")), row
+
+
+def test_a_preview_knows_what_is_about_to_be_judged_again(acme):
+    """A duplicate whose first is rejected is worked out anew before anybody approves it."""
+    type(acme.campaign).objects.update(dedup_scope="CLICK", dedup_days=30)
+    click = make_touch(acme.enrollments.blog, NOON - timedelta(days=1))
+    first, repeat = (
+        make_conversion(acme.campaign, at=NOON + timedelta(seconds=n), click_ids=[click.pk]) for n in range(2)
+    )
+    settle_waiting(now=NOON)
+    reject_conversions(advertiser=acme.advertiser, conversion_ids=[first.pk], reason="returned", actor=SYSTEM, now=NOON)
+    items = [{"id": str(repeat.pk), "decision": "approve"}]
+    job = ask_by_list(advertiser=acme.advertiser, actor=SYSTEM, key="k", now=LATER, items=items).job
+    [foreseen] = list(job.items.all())
+    foresee(acme.advertiser, [foreseen], now=LATER)
+    work_on_decisions(now=LATER)
+    applied = job.items.get()
+    assert (foreseen.outcome, foreseen.code) == (applied.outcome, applied.code) == ("REFUSED", "conversion_unsettled")

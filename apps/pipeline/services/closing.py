@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -96,19 +96,20 @@ def issue_invoices(
     now: datetime,
     progress: Callable[[int, int], None] = lambda _d, _n: None,
     tells: bool = True,
+    only: Collection[int] | None = None,
 ) -> IssueResult:
     """Settle every payable statement that is not, each in its own short transaction; the workers render the PDFs.
 
-    The books are proved first. May run twice, at once, or after a crash: each statement is settled once.
+    `only` are the ids of statements that somebody has seen; those that came since are left for another time. The books
+    are proved first. May run twice, at once, or after a crash: each statement is settled once.
     Raises BooksDiffer.
     """
     prove_books(advertiser=advertiser, now=now)
     issued, blocked, without = [], [], 0
-    statements = list(
-        unsettled_statements(advertiser=advertiser)
-        .filter(payable_minor__gt=0)
-        .select_related("advertiser", "partner__tax_profile", "partner__payout_profile")
-    )
+    open_ones = unsettled_statements(advertiser=advertiser).filter(payable_minor__gt=0)
+    if only is not None:
+        open_ones = open_ones.filter(pk__in=only)
+    statements = list(open_ones.select_related("advertiser", "partner__tax_profile", "partner__payout_profile"))
     for done, statement in enumerate(statements, 1):
         settled = _settle(statement, actor, now, tells)
         if settled.is_repeat:

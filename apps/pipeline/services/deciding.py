@@ -214,9 +214,7 @@ def decide_wishes(
     today = day_of(now, advertiser.zone)
     ids = [wish.conversion_id for wish in wishes]
     rows = {row.conversion_id: row for row in lock_for_deciding(advertiser.pk, ids)}
-    # What repeats a rejected one is about to be judged again, and is approved once it is.
-    approvals = [wish.conversion_id for wish in wishes if wish.state == DecisionState.APPROVED]
-    waits = waits_of(ids) | dict.fromkeys(repeating_rejected(approvals, rejected=rejected_among), Wait.TURN)
+    waits = waits_of(wishes)
     decided = Decided()
     movable: dict[str, list[Wish]] = defaultdict(list)
     for wish in wishes:
@@ -244,10 +242,16 @@ class Wait(StrEnum):
     IN_VAIN = "in_vain"
 
 
-def waits_of(ids: Collection[str]) -> dict[str, Wait]:
-    """Return which conversions are still to be worked out, and how that stands."""
-    rows = Unsettled.objects.filter(conversion_id__in=list(ids)).values_list("conversion_id", "parked_at")
-    return {str(id_): Wait.TURN if parked_at is None else Wait.IN_VAIN for id_, parked_at in rows}
+def waits_of(wishes: Sequence[Wish]) -> dict[str, Wait]:
+    """Return which conversions are still to be worked out for what is wished, and how that stands.
+
+    What repeats a rejected one is about to be judged again, and is approved once it is.
+    """
+    ids = [wish.conversion_id for wish in wishes]
+    rows = Unsettled.objects.filter(conversion_id__in=ids).values_list("conversion_id", "parked_at")
+    found = {str(id_): Wait.TURN if parked_at is None else Wait.IN_VAIN for id_, parked_at in rows}
+    approvals = [wish.conversion_id for wish in wishes if wish.state == DecisionState.APPROVED]
+    return found | dict.fromkeys(repeating_rejected(approvals, rejected=rejected_among), Wait.TURN)
 
 
 def refusal_of(

@@ -191,7 +191,10 @@ def foresee(advertiser: Advertiser, items: Sequence[JobItem], *, now: datetime) 
         .filter(pk__in=map(UUID, ids))
         .values_list("pk", "state", "locks_on")
     }
-    waits = waits_of(ids)
+    wishes = {
+        target.id: Wish(target.id, row.state) for row in rows.values() if (target := known.get(row.name)) is not None
+    }
+    waits = waits_of(list(wishes.values()))
     today = day_of(now, advertiser.zone)
     waiting = [item for item in items if item.pk in rows]
     taken = _named_before(waiting, known)
@@ -209,7 +212,7 @@ def foresee(advertiser: Advertiser, items: Sequence[JobItem], *, now: datetime) 
         decision, wait = decisions.get(target.id), waits.get(target.id)
         try:
             part = row.is_of_parts and _would_change(row, target, decision, left[target.id])
-            plain = row.state and not (row.lines or row.skus) and _would_move(row, target, decision, wait, today)
+            plain = row.state and not (row.lines or row.skus) and _would_move(wishes[target.id], decision, wait, today)
         except Refusal as refusal:
             _note(item, REFUSED, refusal)
         else:
@@ -225,9 +228,9 @@ def _would_change(row: Listed, target: Known, decision: LockedDecision | None, l
     return left.would_change(lines=row.lines, skus=row.skus, amount_minor=amount_minor)
 
 
-def _would_move(row: Listed, target: Known, decision: LockedDecision | None, wait: Wait | None, today: date) -> bool:
-    if decision is not None and decision.state == row.state:
+def _would_move(wish: Wish, decision: LockedDecision | None, wait: Wait | None, today: date) -> bool:
+    if decision is not None and decision.state == wish.state:
         return False
-    if code := refusal_of(decision, Wish(target.id, row.state), wait, EVERY_STATE, today):
+    if code := refusal_of(decision, wish, wait, EVERY_STATE, today):
         raise REFUSALS[code]
     return True

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+
+from django.db import transaction
 
 from apps.commissions.orders import as_told_last, order_of, refund_facts
 from apps.core.errors import Refusal
 from apps.core.money import Money
+from apps.core.reading import DATABASE_AWAY
 from apps.pipeline.rules.refunding import Surplus, surplus_of, surpluses
 from apps.tracking.facts import RefundRow, refunds_of
 from apps.tracking.models import Conversion
@@ -16,6 +20,7 @@ from apps.tracking.rules.refunds import CurrencyMismatch, MoreThanSold, UnknownL
 from apps.tracking.services import record_rejection
 from apps.tracking.sweeping import ArrivedRefund
 
+logger = logging.getLogger(__name__)
 DOOR = "refund"
 """Where a refund is refused that was taken in before its sale: no call is there to be answered."""
 
@@ -47,12 +52,23 @@ def tell_surpluses(*, arrived: Sequence[ArrivedRefund], now: datetime) -> int:
     told = 0
     sales = Conversion.objects.filter(pk__in=list(refs)).select_related("advertiser")
     for sale in sales.order_by("pk"):
-        own = {refund.refund_ref: refund for refund in refunds_of([sale.pk]).get(str(sale.pk), [])}
-        for ref, refusal in _refusals(sale, own).items():
-            if ref in refs[str(sale.pk)]:
-                _keep(sale, own[ref], refusal, now)
-                told += 1
+        try:
+            with transaction.atomic():
+                told += _tell(sale, refs[str(sale.pk)], now)
+        except DATABASE_AWAY:
+            raise
+        except Exception:
+            # What does not fit takes nothing either way; the other orders' refunds must not wait for this one.
+            logger.exception("the refunds of conversion %s cannot be compared with it", sale.pk)
     return told
+
+
+def _tell(sale: Conversion, refs: Collection[str], now: datetime) -> int:
+    own = {refund.refund_ref: refund for refund in refunds_of([sale.pk]).get(str(sale.pk), [])}
+    refusals = {ref: refusal for ref, refusal in _refusals(sale, own).items() if ref in refs}
+    for ref, refusal in refusals.items():
+        _keep(sale, own[ref], refusal, now)
+    return len(refusals)
 
 
 def _refusals(sale: Conversion, refunds: dict[str, RefundRow]) -> dict[str, Refusal]:

@@ -179,7 +179,7 @@ def _note(item: JobItem, outcome: JobItemOutcome, refusal: Refusal | None = None
 def foresee(advertiser: Advertiser, items: Sequence[JobItem], *, now: datetime) -> None:
     """Note on each waiting row, without storing it, what applying it now would come to.
 
-    Five queries, and four more where rows are of parts. Whether commissions can be worked out without a part shows
+    Six queries, and four more where rows are of parts. Whether commissions can be worked out without a part shows
     when it is applied.
     """
     rows = {item.pk: listed_of(item.content) for item in items if item.outcome == WAITING}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from operator import attrgetter, itemgetter
@@ -24,6 +24,7 @@ from apps.journeys.selectors import Candidate
 from apps.partners.models import Partner, Partnership, PartnershipState
 from apps.pipeline.parsing import parsed_plan, parsed_policy
 
+Assigned = tuple[str, int, datetime, datetime]  # key, plan id, start and end
 EVER, FOREVER = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -113,7 +114,7 @@ class CampaignSettings:
     currency: str
     policies: list[tuple[datetime, PolicyVersion]]
     plan_versions: Mapping[int, list[tuple[datetime, PlanVersion]]]
-    assignments: list[tuple[str, int, datetime, datetime]]
+    assignments: list[Assigned]
     coupons: Mapping[str, Code]
     standings: Mapping[int, Standing]
     slugs: Mapping[int, str]
@@ -136,23 +137,9 @@ class CampaignSettings:
         segment = bisect_right(self.boundaries, moment)
         found = self._plans.get(segment)
         if found is None:
-            found = self._plans[segment] = self._find_plans(moment)
+            found = self._plans[segment] = plans_holding(self.assignments, self.plan_versions, moment)
         if "default" not in found.by_key:
             raise NoPlanYet
-        return found
-
-    def _find_plans(self, moment: datetime) -> Plans:
-        found = Plans({}, {}, set(), set())
-        for key, plan_id, start, end in self.assignments:
-            versions = self.plan_versions.get(plan_id, [])
-            place = bisect_right(versions, moment, key=itemgetter(0))
-            if start <= moment < end and place:
-                version = versions[place - 1][1]
-                plan = found.by_key[key] = parsed_plan(version, key)
-                found.version_ids[key] = version.pk
-                found.goals.update(goal for rule in plan.rules for goal in rule.when.goal)
-                if names_amounts(plan):
-                    found.currencies.add(version.currency)
         return found
 
     def grants_for(self, codes: Sequence[str], moment: datetime) -> Mapping[str, CouponGrant]:
@@ -233,14 +220,33 @@ class CampaignSettings:
         return None
 
 
+def plans_holding(
+    assignments: Iterable[Assigned], plan_versions: Mapping[int, list[tuple[datetime, PlanVersion]]], moment: datetime
+) -> Plans:
+    """Return the plan versions that are assigned at a moment, out of those of a campaign."""
+    found = Plans({}, {}, set(), set())
+    for key, plan_id, start, end in assignments:
+        versions = plan_versions.get(plan_id, [])
+        place = bisect_right(versions, moment, key=itemgetter(0))
+        if start <= moment < end and place:
+            version = versions[place - 1][1]
+            plan = found.by_key[key] = parsed_plan(version, key)
+            found.version_ids[key] = version.pk
+            found.goals.update(goal for rule in plan.rules for goal in rule.when.goal)
+            if names_amounts(plan):
+                found.currencies.add(version.currency)
+    return found
+
+
 def knows_goal(campaign: Campaign, goal: str, moment: datetime) -> bool:
-    """Tell whether a campaign's plans of a moment were made for a goal; without a plan nothing says otherwise."""
+    """Tell whether a campaign's plans of a moment were made for a goal; without a plan nothing says otherwise.
+
+    Only the plans are read, at most three queries: it is asked of every call with a goal of its own.
+    """
     if goal == "SALE":
         return True
-    try:
-        return load_settings([campaign.pk])[campaign.pk].plans_at(moment).knows(goal)
-    except NoPlanYet:
-        return True
+    held = plans_holding(_assignments([campaign.pk])[campaign.pk], _plan_versions([campaign.pk])[campaign.pk], moment)
+    return "default" not in held.by_key or held.knows(goal)
 
 
 def load_settings(campaign_ids: Collection[int]) -> dict[int, CampaignSettings]:

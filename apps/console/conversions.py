@@ -45,7 +45,7 @@ from apps.pipeline.services.deciding import (
 )
 from apps.pipeline.services.deciding_chunks import work_on_decisions
 from apps.pipeline.services.deciding_jobs import ask_by_filter
-from apps.pipeline.services.retrying import retry_conversions
+from apps.pipeline.services.unparking import retry_conversions
 from apps.records.models import Job
 from apps.tracking.models import Conversion, Unsettled
 from apps.tracking.persons import person_of

@@ -20,8 +20,8 @@ from apps.pipeline.services.deciding import (
 from apps.pipeline.services.deciding_chunks import work_on_decisions
 from apps.pipeline.services.deciding_jobs import ask_by_filter
 from apps.pipeline.services.receiving import receive_refund
-from apps.pipeline.services.retrying import retry_conversions
 from apps.pipeline.services.settling import PARKED_AFTER, SettleResult, settle_waiting
+from apps.pipeline.services.unparking import retry_conversions
 from apps.records.models import AuditEntry, Job, JobItem
 from apps.tracking.models import Unsettled
 from tests.cast import NOON, make_advertiser, make_cast, make_conversion, make_touch

@@ -1,11 +1,9 @@
 """Lists of decisions: what each row would do, what it did, and what is kept of a refused one."""
 
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 
-from apps.commissions.models import Decision
 from apps.core.actors import SYSTEM
 from apps.pipeline.services import deciding_chunks
 from apps.pipeline.services.deciding import reject_conversions
@@ -16,6 +14,7 @@ from apps.pipeline.services.deciding_jobs import (
 from apps.pipeline.services.deciding_list import foresee
 from apps.pipeline.services.settling import settle_waiting
 from tests.cast import NOON, make_cast, make_conversion, make_touch
+from tests.pipeline.test_deciding_jobs import sell, states
 
 pytestmark = pytest.mark.django_db
 LATER = NOON + timedelta(hours=1)
@@ -24,21 +23,6 @@ LATER = NOON + timedelta(hours=1)
 @pytest.fixture
 def acme():
     return make_cast()
-
-
-def sell(acme, count: int = 1, at=NOON, **fields):
-    sales = []
-    for number in range(count):
-        visitor, moment = uuid4(), at + timedelta(milliseconds=number)
-        make_touch(acme.enrollments.blog, moment - timedelta(days=1), visitor)
-        sales.append(make_conversion(acme.campaign, at=moment, visitor=visitor, **fields))
-    settle_waiting(now=at + timedelta(seconds=1))
-    return sales
-
-
-def states(sales) -> list[str]:
-    rows = Decision.objects.in_bulk([sale.pk for sale in sales])
-    return [rows[sale.pk].state for sale in sales]
 
 
 @pytest.mark.parametrize("chunk", [1, 500])

@@ -14,12 +14,9 @@ from apps.pipeline.services.deciding import approve_conversions, reject_conversi
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.models import Amendment, Refund, Stirred, Unsettled
 from tests.cast import NOON, START, make_cast, make_conversion, make_coupon, make_plan, make_policy, make_touch
+from tests.stories.test_refunds import LINES
 
 pytestmark = pytest.mark.django_db
-LINES = [
-    {"sku": "A", "category": "A", "quantity": 2, "unit_price_minor": 20_00},
-    {"sku": "B", "category": "B", "quantity": 1, "unit_price_minor": 60_00},
-]
 
 
 @pytest.fixture

@@ -19,6 +19,10 @@ from apps.tracking.sweeping import wake_awaited
 from tests.cast import NOON, START, make_campaign, make_cast, make_plan, make_policy, make_touch
 
 pytestmark = pytest.mark.django_db
+NEW_ONES_PAY_DOUBLE = [
+    {"name": "new", "when": {"new_customer": True}, "pay": {"percent": "10"}},
+    {"name": "rest", "when": {}, "pay": {"percent": "5"}},
+]
 
 
 @pytest.fixture
@@ -101,11 +105,7 @@ def test_a_name_told_later_is_the_same_customers_as_the_one_told_first(acme):
 
 
 def test_whether_the_customer_is_new_is_decided_then_and_rated(acme):
-    rules = [
-        {"name": "new", "when": {"new_customer": True}, "pay": {"percent": "10"}},
-        {"name": "rest", "when": {}, "pay": {"percent": "5"}},
-    ]
-    make_plan(acme.campaign, rules=rules, starts_at=START + timedelta(days=1))
+    make_plan(acme.campaign, rules=NEW_ONES_PAY_DOUBLE, starts_at=START + timedelta(days=1))
     see(acme)
     tell(acme)
 
@@ -128,11 +128,7 @@ def test_whether_the_customer_is_new_is_decided_then_and_rated(acme):
     ids=["told again", "not told again", "told by an older update", "told with the same update"],
 )
 def test_a_new_customer_stays_one_whatever_is_told_next_and_in_whatever_order(acme, updates):
-    rules = [
-        {"name": "new", "when": {"new_customer": True}, "pay": {"percent": "10"}},
-        {"name": "rest", "when": {}, "pay": {"percent": "5"}},
-    ]
-    make_plan(acme.campaign, rules=rules, starts_at=START + timedelta(days=1))
+    make_plan(acme.campaign, rules=NEW_ONES_PAY_DOUBLE, starts_at=START + timedelta(days=1))
     see(acme)
     tell(acme)
     for fields in updates:

@@ -153,7 +153,7 @@ def status_of(decision: Decision | None, today: date) -> str:
     return LOCKED if is_locked(decision, today) else decision.state
 
 
-def as_told_last(conversions: Sequence[Conversion]) -> None:
+def put_what_was_told_last(conversions: Sequence[Conversion]) -> None:
     """Let rows show what was told last, and what refunds have left; five queries, however many there are."""
     ids = [row.pk for row in conversions]
     amendments, worths = amendments_of(ids), worths_of(ids)
@@ -206,7 +206,7 @@ class ConversionViewSet(viewsets.ReadOnlyModelViewSet):
 
     def get_serializer(self, *args: Any, **options: Any) -> serializers.BaseSerializer:
         if args:
-            as_told_last(args[0] if options.get("many") else [args[0]])
+            put_what_was_told_last(args[0] if options.get("many") else [args[0]])
         return super().get_serializer(*args, **options)
 
     def get_serializer_class(self) -> type[serializers.BaseSerializer]:

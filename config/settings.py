@@ -134,8 +134,13 @@ DATABASES["default"].update(
     CONN_MAX_AGE=env.int("CONN_MAX_AGE", default=60),
     CONN_HEALTH_CHECKS=True,
 )
-# A request never waits for a lock or a query without end; jobs raise both for their own transaction.
-DATABASES["default"].setdefault("OPTIONS", {})["options"] = "-c lock_timeout=10s -c statement_timeout=120s"
+# A request never waits for a lock or a query without end; jobs raise both for their own transaction. Nor does anybody
+# wait for a server that is gone without a word; the address may say otherwise.
+DATABASES["default"]["OPTIONS"] = {
+    **{"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3},
+    **DATABASES["default"].get("OPTIONS", {}),
+    "options": "-c lock_timeout=10s -c statement_timeout=120s",
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS = redis_addresses(env.str("REDIS_URL"))

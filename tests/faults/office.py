@@ -7,9 +7,6 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-API = "/api/v1"
-ACT = {"decision": "reject", "reason": "cancelled"}
-
 
 class Office:
     """Acts on one advertiser, once however often it is asked; `clock` is the workers', which runs ahead."""
@@ -64,21 +61,6 @@ class Office:
         from apps.pipeline.services.deciding_jobs import undo_job
 
         return {"job": undo_job(job_id=job, **{**self.call, "now": self.clock()}).job.pk}
-
-    def by_list(self, orders: list[str], key: str, token: str) -> dict[str, Any]:
-        """Post a list to the API as a shop's machine does."""
-        from django.test import Client
-
-        items = [{"order_ref": order, **ACT} for order in orders]
-        client = Client(headers={"authorization": f"Bearer {token}", "host": "localhost"})
-        reply = client.post(
-            f"{API}/decisions/", {"items": items}, content_type="application/json", headers={"idempotency-key": key}
-        )
-        if reply.status_code == 409:
-            return {"refused": reply.json()["errors"][0]["code"]}
-        if reply.status_code != 202:
-            raise RuntimeError(f"{reply.status_code} {reply.content[:300]!r}")
-        return {"job": reply.json()["id"]}
 
     def claim(self, order: str, campaign: str, partner: str, amount: int | None) -> dict[str, Any]:
         """Report that an order is missing, or without an amount that it is wrongly rejected."""

@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -49,13 +50,47 @@ class Servers:
             )
             return len(rows.fetchall())
 
-    def lose_valkey(self) -> None:
-        """Kill Valkey; it comes back with nothing of what it held."""
+    def kill_valkey(self) -> None:
+        """Kill Valkey; it will come back with nothing of what it held."""
         if pid := self.valkey.pid():
             os.kill(pid, signal.SIGKILL)
             while self.valkey.pid():
-                pass
-        self.valkey.start()
+                time.sleep(0.01)
+
+    def freeze_valkey(self) -> Callable[[], None]:
+        """Stop Valkey in its tracks; return what lets it go on."""
+        return _freeze([self.valkey.pid()])
+
+    def freeze_postgres(self) -> Callable[[], None]:
+        """Stop all of PostgreSQL's processes in their tracks; return what lets them go on."""
+        return _freeze(self._postgres_pids())
+
+    def keep_commits(self, database: str) -> None:
+        """Let a database's commits outlive a crash of PostgreSQL, as they do outside of tests."""
+        self.run(f"ALTER DATABASE {database} SET synchronous_commit = on")
+
+    def crash_postgres(self, *, everything: bool) -> None:
+        """Kill all of PostgreSQL's processes, or one, upon which it ends the others by itself; wait for its answer."""
+        main, *others = self._postgres_pids()
+        struck = [main, *others] if everything else others[-1:]
+        for pid in struck:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        while not all(map(_is_gone, struck)):
+            time.sleep(0.01)
+        if everything:
+            self.postgres.start()
+        while True:
+            with suppress(psycopg.OperationalError):
+                self.run("SELECT 1")
+                return
+            time.sleep(0.1)
+
+    def _postgres_pids(self) -> list[int]:
+        """Return the process ids of the server, its first one first."""
+        main = self.postgres.pid()
+        children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+        return [main, *map(int, children)]
 
     def run(self, statement: str) -> None:
         with self._connect() as connection:
@@ -63,6 +98,27 @@ class Servers:
 
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(host=str(self.postgres.sockets), user="tributary", dbname="postgres", autocommit=True)
+
+
+def _freeze(pids: list[int]) -> Callable[[], None]:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+
+    def go_on() -> None:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    return go_on
+
+
+def _is_gone(pid: int) -> bool:
+    """Tell whether a process is dead, be it that nobody has asked yet how it ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 @contextmanager

@@ -6,59 +6,62 @@ order, in equal parts among those whose clicks it named, of a claimed order all 
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import random
 import re
 import signal
-import socket
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import urlencode
+from typing import Any
 
 from apps.tracking.rules.signatures import sign_call
+from tests.faults.doors import Doors
 
 PERCENT = 8
 SETTLED = 5.0  # seconds until what was told last is worked out: an undoing leaves alone what is worked out after it
 CAMPAIGNS = (("kills-eur", "EUR"), ("kills-usd", "USD"))
+# A shop's clock: so far behind this house's, or ahead of it, as is mended (seconds).
+BEHIND, AHEAD = 590, 240
+TOLD_WITH = {"customer_id": "customer", "occurred_at": "occurred_at"}
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Host": "localhost"}
 
 
 def new_order(number: str, campaign: str, currency: str, partners: list[str]) -> dict:
     facts = {"order": number, "campaign": campaign, "currency": currency, "partners": partners, "tokens": []}
-    return {**facts, "customer": "", "amendments": {}, "refunds": {}, "rejected": False, "repeated": False}
+    return {
+        **facts,
+        **{"customer": "", "amendments": {}, "refunds": {}, "rejected": False, "repeated": False},
+        **{"occurred_at": "", "by_api": False},
+    }
 
 
 class Shop:
-    """One thread of a shop's life; `links` are codes by campaign and partner, `secrets` sign a campaign's
-    calls, `token` is the key of its machines.
-    """
+    """One thread of a shop's life; `links` are codes by campaign and partner, `secrets` sign a campaign's calls."""
 
     def __init__(
         self,
         number: int,
         *,
-        ports: Sequence[int],
-        teller: str,
         links: dict[str, dict[str, str]],
         secrets: dict[str, str],
-        token: str,
         seed: int,
         pace: float,
+        **doors: Any,
     ) -> None:
-        self.number, self.ports, self.teller, self.links, self.pace = number, ports, teller, links, pace
-        self.random, self.token, self.secrets = random.Random(f"{seed}-{number}"), token, secrets
+        self.number, self.links, self.secrets, self.pace = number, links, secrets, pace
+        self.random = random.Random(f"{seed}-{number}")
+        self.doors = Doors(chance=self.random, **doors)
         self.orders: list[dict] = []
         self.clicks: list[str] = []
         self.jobs: list[dict] = []
         self.held: list[int] = []
-        self.retries = self.without_id = self.sent = self.identified = self.refused = 0
-        self.strange: list[str] = []
+        self.without_id = self.identified = 0
+        self.strange = self.doors.strange
 
     def live(self, stop: threading.Event) -> None:
         while not stop.is_set():
@@ -77,8 +80,8 @@ class Shop:
             time.sleep(self.pace * self.random.random())
         time.sleep(SETTLED)
         for job in self.held:
-            while "refused" in self.tell(kind="undo", job=job):
-                self.wait()  # it is still being worked on
+            while "refused" in self.doors.tell(kind="undo", job=job):
+                self.doors.wait()  # it is still being worked on
 
     def sell(self, number: str) -> dict | None:
         campaign, currency = self.random.choice(CAMPAIGNS)
@@ -89,6 +92,10 @@ class Shop:
             return None
         order = new_order(number, campaign, currency, [partner for partner, _ in named])
         order |= {"tokens": [token for _, token in named], "amount": 100 * self.random.randrange(10, 300)}
+        order["by_api"] = self.random.random() < 0.2
+        if self.random.random() < 0.3:
+            skew = timedelta(seconds=self.random.uniform(-BEHIND, AHEAD))
+            order["occurred_at"] = (datetime.now(UTC) + skew).isoformat()
         self.orders.append(order)
         if self.random.random() < 0.05:
             self.refund(order)  # told before its sale
@@ -107,7 +114,7 @@ class Shop:
     def identify(self, order: dict, token: str) -> None:
         fields = {"tclid": token, "customer_id": order["customer"], "ts": str(int(time.time()))}
         fields["sig"] = sign_call(list(fields.items()), self.secrets[order["campaign"]])
-        self.identified += self.send(f"/i/{order['campaign']}", fields, method="POST") is not None
+        self.identified += self.doors.send(f"/i/{order['campaign']}", fields, method="POST") is not None
 
     def decide_many(self) -> None:
         """Sell some orders, then hold or reject all of them at once by a filter, or reject some by a list."""
@@ -118,17 +125,14 @@ class Shop:
             return
         time.sleep(self.random.random())
         if kind == "list":
-            asked = {"kind": "by_list", "orders": sold[::2], "token": self.token}
-            answer, tries = {"refused": ""}, 0
-            while "refused" in answer:
-                # A call that died at work blocks its key for two minutes; the same list under another is no harm.
-                answer = self.tell(**asked, key=f"{prefix}{tries // 20}")
-                tries += 1
+            items = [{"order_ref": order, "decision": "reject", "reason": "cancelled"} for order in sold[::2]]
+            answer = self.doors.post("/decisions/", {"items": items}, key=prefix)
         else:
             state, reason = ("ON_HOLD", "review") if kind == "hold" else ("REJECTED", "cancelled")
-            answer = self.tell(kind="by_filter", prefix=prefix, state=state, reason=reason)
+            answer = self.doors.tell(kind="by_filter", prefix=prefix, state=state, reason=reason)
             self.held += [answer["job"]] if kind == "hold" else []
-        self.jobs.append({"job": answer["job"], "kind": kind, "orders": sold[::2] if kind == "list" else sold})
+        job = answer["id"] if kind == "list" else answer["job"]
+        self.jobs.append({"job": job, "kind": kind, "orders": sold[::2] if kind == "list" else sold})
 
     def be_claimed(self) -> None:
         """Accept a partner's claim of an order nobody told of, or of one that was rejected."""
@@ -142,9 +146,9 @@ class Shop:
             order["amount"] = amount = 100 * self.random.randrange(10, 300)
             self.orders.append(order)
         named = {"order": order["order"], "campaign": order["campaign"], "partner": order["partners"][0]}
-        claim = self.tell(kind="claim", amount=amount, **named)["claim"]
-        while (answer := self.tell(kind="answer", claim=claim)).get("refused") == "claim_not_settled":
-            self.wait()
+        claim = self.doors.tell(kind="claim", amount=amount, **named)["claim"]
+        while (answer := self.doors.tell(kind="answer", claim=claim)).get("refused") == "claim_not_settled":
+            self.doors.wait()
         if answer.get("state") != "ACCEPTED":
             self.strange.append(f"claim of {order['order']}: {answer}")
         elif amount is None:
@@ -155,26 +159,35 @@ class Shop:
     def click(self, code: str) -> str | None:
         """Click until an answer comes; return the click id that it names, if it names one."""
         while True:
-            answer = self.call(f"/c/{code}", BROWSER)
+            answer = self.doors.call(self.random.choice(self.doors.ports), f"/c/{code}", BROWSER)
             if answer is not None and answer[0] == 302:
-                self.sent += 1
+                self.doors.sent += 1
                 found = re.search(r"tclid=([^&]+)", answer[1])
                 if found is None:
                     self.without_id += 1
                     return None
                 self.clicks.append(found[1])
                 return found[1]
-            self.wait()
+            self.doors.wait()
 
     def tell_sale(self, order: dict) -> None:
-        if answer := self.send(f"/s/{order['campaign']}", self.fields_of(order, order["amount"])):
+        if answer := self.say(order, order["amount"]):
             order["id"] = answer["id"]
 
-    def fields_of(self, order: dict, amount: int) -> list[tuple[str, str]]:
-        query = [("tclid", token) for token in order["tokens"]]
-        query += [("customer_id", order["customer"])] if order["customer"] else []
-        query += [("order_ref", order["order"]), ("amount", f"{amount // 100}.00")]
-        return [*query, ("currency", order["currency"])]
+    def say(self, order: dict, amount: int, **update: int) -> dict | None:
+        """Tell an order, or a later word on it, through its door."""
+        fields = {"order_ref": order["order"], "amount": f"{amount // 100}.00", "currency": order["currency"], **update}
+        fields |= {name: order[told] for name, told in TOLD_WITH.items() if order[told]}
+        if order["by_api"]:
+            fields |= {"campaign": order["campaign"], "tclid": order["tokens"]}
+            fields |= {"update": True} if update else {}
+            return self.doors.post("/conversions/", fields, key=self.key())
+        pairs = [("tclid", token) for token in order["tokens"]] + list(fields.items())
+        return self.doors.send(f"/s/{order['campaign']}", pairs)
+
+    def key(self) -> str:
+        """Return a new key for one call in two, and none for the other."""
+        return f"{self.random.random()}-" if self.random.random() < 0.5 else ""
 
     def change(self, order: dict) -> None:
         """Refund, amend or reject an order told before."""
@@ -184,70 +197,27 @@ class Shop:
         elif pick < 0.85:
             sequence = self.random.choice([n for n in range(1, 50) if str(n) not in order["amendments"]])
             amount = 100 * self.random.randrange(10, 300)
-            told = [*self.fields_of(order, amount), ("update", "1"), ("sequence", str(sequence))]
-            if self.send(f"/s/{order['campaign']}", told):
+            if self.say(order, amount, update=1, sequence=sequence):
                 order["amendments"][str(sequence)] = amount
         elif not order["repeated"]:
-            answer = self.tell(kind="rejection", order=order["order"])
+            answer = self.doors.tell(kind="rejection", order=order["order"])
             order["rejected"] = order["rejected"] or "rejected" in answer
 
     def refund(self, order: dict) -> None:
         ref = f"R{len(order['refunds'])}-{self.random.random()}"
         amount = 0 if self.random.random() < 0.2 else 100 * self.random.randrange(1, 60)
-        fields = {"order_ref": order["order"], "refund_ref": ref, "currency": order["currency"]}
-        fields |= {"amount": f"{amount // 100}.00"} if amount else {"whole": "1"}
+        fields: dict = {"order_ref": order["order"], "refund_ref": ref, "currency": order["currency"]}
         for _ in range(self.random.choice((1, 1, 2))):
             # More than is left is refused, for good: the shop takes it back too.
-            if self.send(f"/s/{order['campaign']}/refund", fields, final=("more_than_sold",)):
+            final = ("more_than_sold",)
+            if order["by_api"]:
+                told = {"amount": f"{amount // 100}.00"} if amount else {"whole": True}
+                answer = self.doors.post("/refunds/", fields | told, key=self.key(), final=final)
+            else:
+                told = {"amount": f"{amount // 100}.00"} if amount else {"whole": "1"}
+                answer = self.doors.send(f"/s/{order['campaign']}/refund", fields | told, final=final)
+            if answer:
                 order["refunds"][ref] = amount
-
-    def send(self, path: str, fields: object, *, method: str = "GET", final: Sequence[str] = ()) -> dict | None:
-        """Call until the answer is no fault of the house's; None where it is a refusal."""
-        query = urlencode(fields)  # type: ignore[arg-type]
-        while True:
-            answer = self.call(f"{path}?{query}", {"Host": "localhost"}, method)
-            if answer is not None and answer[0] in {200, 201}:
-                self.sent += 1
-                return json.loads(answer[2])
-            if answer is not None and answer[0] not in {500, 503}:
-                if json.loads(answer[2]).get("code") in final:
-                    self.refused += 1
-                else:
-                    self.strange.append(f"{path}?{query[:120]}: {answer[0]} {answer[2][:200]!r}")
-                return None
-            self.wait()
-
-    def tell(self, **told: object) -> dict:
-        """Tell until an answer without an error comes."""
-        while True:
-            with suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as client:
-                client.settimeout(20)
-                client.connect(self.teller)
-                with client.makefile("rw") as lines:
-                    lines.write(json.dumps(told) + "\n")
-                    lines.flush()
-                    answer = json.loads(lines.readline())
-                if "error" not in answer:
-                    self.sent += 1
-                    return answer
-            self.wait()
-
-    def call(self, path: str, headers: dict[str, str], method: str = "GET") -> tuple[int, str, bytes] | None:
-        """Return status, location and body, or None where nobody answered to the end."""
-        port = self.random.choice(self.ports)
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-        try:
-            connection.request(method, path, headers=headers)
-            answer = connection.getresponse()
-            return answer.status, answer.headers.get("location", ""), answer.read()
-        except (OSError, http.client.HTTPException):
-            return None
-        finally:
-            connection.close()
-
-    def wait(self) -> None:
-        self.retries += 1
-        time.sleep(0.05)
 
 
 def open_shop(account: Path, *, threads: int, **facts: object) -> int:
@@ -269,10 +239,8 @@ def open_shop(account: Path, *, threads: int, **facts: object) -> int:
             "clicks": [click for life in lives for click in life.clicks],
             "strange": [text for life in lives for text in life.strange],
             "jobs": [job for life in lives for job in life.jobs],
-            **{
-                name: sum(getattr(life, name) for life in lives)
-                for name in ("sent", "retries", "without_id", "identified", "refused")
-            },
+            **{name: sum(getattr(life.doors, name) for life in lives) for name in ("sent", "retries", "refused")},
+            **{name: sum(getattr(life, name) for life in lives) for name in ("without_id", "identified")},
         }
         account.write_text(json.dumps(told))
         os._exit(0)

@@ -36,6 +36,16 @@ class Shift:
         return datetime.now(UTC) + AHEAD + timedelta(days=days)
 
     @property
+    def clock(self) -> str:
+        """Tell the clock to another process."""
+        return f"{self.began} {self.days_per_second}"
+
+    @classmethod
+    def of_clock(cls, told: str) -> Shift:
+        began, days_per_second = map(float, told.split())
+        return cls("", Path(), began, days_per_second)
+
+    @property
     def teller(self) -> str:
         return str(self.folder / "teller.sock")
 

@@ -1,7 +1,8 @@
 """Work results out again from the facts, as a proof: what is stored must be what the rules say.
 
 Only what the facts and the versions decide is compared. Groups and categories of ad spaces and the owners of codes are
-kept as they are today, not by version: where a policy, a plan or the order asks for them, shares are not asked again.
+kept as they are today, not by version: where a policy or the order asks for them, shares are not asked again. What
+plans ask of them stands in the receipt, and older receipts that do not say it are passed by.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from apps.core.reading import DATABASE_AWAY
 from apps.journeys.selectors import gather_candidates
 from apps.pipeline.parsing import parsed_policy
 from apps.pipeline.receipts import rendered
+from apps.pipeline.rules.told import as_remembered, with_plans
 from apps.pipeline.selectors import CampaignSettings, load_settings
 from apps.pipeline.services.correcting import change_of, target_amounts
 from apps.pipeline.stored import JourneyGone, attribute_again, stored_plans, stored_sale
@@ -84,12 +86,14 @@ def _worked_out(receipt: Receipt, row: ConversionRow, settings: CampaignSettings
     """Return partner, numerator, cents and revenue of each winner; None where the facts of that day are not kept."""
     sale, lines = stored_sale(row, receipt)
     plans = stored_plans(receipt)
-    if sale.coupons or _asks_of_today(parsed_policy(receipt.policy_version), plans):
+    if sale.coupons or _policy_asks(parsed_policy(receipt.policy_version)) or not _remembers(receipt, plans):
         return None
     try:
-        attribution = attribute_again(row, receipt, settings)
+        attribution = as_remembered(receipt.body, attribute_again(row, receipt, settings))
     except JourneyGone:
         return None
+    if any(key.startswith("group:") for key in plans):
+        attribution = with_plans(receipt.body, attribution)
     rating = rate(order_of(sale, lines, settings.zone), attribution, plans)
     return [
         [winner.partner, winner.numerator, award.commission, award.revenue]
@@ -97,18 +101,14 @@ def _worked_out(receipt: Receipt, row: ConversionRow, settings: CampaignSettings
     ]
 
 
-def _asks_of_today(policy: Policy, plans: Mapping[str, Plan]) -> bool:
-    """Tell whether a result hangs on a partner's group or an ad space's category, of which no version is kept."""
-    return (
-        bool(policy.category_levels)
-        or any(_asks(adjustment.when) for adjustment in policy.adjustments)
-        or any(key.startswith("group:") for key in plans)
-        or any(
-            rule.when.partner_group or rule.when.partner_tag or rule.when.ad_space_category
-            for plan in plans.values()
-            for rule in plan.rules
-        )
-    )
+def _policy_asks(policy: Policy) -> bool:
+    """Tell whether shares hang on a partner's group or an ad space's category, of which no version is kept."""
+    return bool(policy.category_levels) or any(_asks(adjustment.when) for adjustment in policy.adjustments)
+
+
+def _remembers(receipt: Receipt, plans: Mapping[str, Plan]) -> bool:
+    """Tell whether what the plans ask of groups and categories stands in the receipt, as in all newer ones."""
+    return "asked" in receipt.body or not any(plan.asks_standing for plan in plans.values())
 
 
 def _asks(condition: Condition) -> bool:
@@ -131,7 +131,7 @@ def _uncorrected(
     rejected = set(Decision.objects.filter(pk__in=ids, state=DecisionState.REJECTED).values_list("pk", flat=True))
     for receipt in changed:
         row = rows[str(receipt.pk)]
-        if _asks_of_today(parsed_policy(receipt.policy_version), stored_plans(receipt)):
+        if not _remembers(receipt, stored_plans(receipt)):
             continue
         change = change_of(row, receipt, refunds.get(row.id, ()), amendments.get(row.id))
         try:

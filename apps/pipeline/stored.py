@@ -86,14 +86,14 @@ def told_attribution(
     """Return the attribution the receipt tells of, as far as rating asks; whose a code is today changes nothing.
 
     Raises JourneyGone where a plan asks something of touches that are no longer kept, and where only the policy can
-    say whom it asked and no longer says what it said.
+    say whom it asked, since an older receipt does not, and no longer says what it said.
     """
     budget_neutral = parsed_policy(receipt.policy_version).budget_neutral
     if not any(plan.asks_winner for plan in plans.values()):
         return attribution_told(receipt.body, _kept_touches(receipt, settings), budget_neutral=budget_neutral)
-    if not budget_neutral:
+    if not budget_neutral or "last_click" in receipt.body:
         touches = {touch.id: touch for touch in stored_touches(receipt, settings)}
-        return attribution_told(receipt.body, touches, budget_neutral=False)
+        return attribution_told(receipt.body, touches, budget_neutral=budget_neutral)
     attribution = attribute_again(row, receipt, settings)
     again = [(winner.partner, winner.numerator) for winner in attribution.winners]
     if again != [(winner[0], winner[1]) for winner in receipt.body["winners"]]:

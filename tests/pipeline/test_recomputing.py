@@ -26,6 +26,12 @@ def acme():
     return cast
 
 
+GOLD_OR_REST = [
+    {"name": "gold", "when": {"partner_group": ["gold"]}, "pay": {"percent": "10"}},
+    {"name": "rest", "when": {}, "pay": {"percent": "5"}},
+]
+
+
 def sell(acme, **fields):
     visitor = uuid4()
     for days, name in ((3, "blog"), (2, "comparison"), (1, "coupons")):
@@ -137,22 +143,76 @@ def test_an_order_amended_with_a_code_is_corrected_by_what_the_code_gave(acme):
     assert found() == []
 
 
-def test_a_partner_who_left_its_group_makes_no_alarm_of_an_old_refund(acme):
-    rules = [
-        {"name": "gold", "when": {"partner_group": "gold"}, "pay": {"percent": "10"}},
-        {"name": "rest", "when": {}, "pay": {"percent": "5"}},
-    ]
-    make_plan(acme.campaign, rules, starts_at=START + timedelta(days=1))
-    group = PartnerGroup.objects.create(advertiser=acme.advertiser, slug="gold", name="Gold")
+def in_group(acme, slug: str = "gold") -> None:
+    group, _ = PartnerGroup.objects.get_or_create(advertiser=acme.advertiser, slug=slug, defaults={"name": slug})
     Partnership.objects.filter(partner=acme.partners.blog).update(group=group)
-    sale = sell(acme)
+
+
+def give_back(acme, sale, position: int = 1) -> None:
+    """One line of an order is given back and corrected."""
     Refund.objects.create(
-        advertiser=acme.advertiser, order_ref=sale.order_ref, refund_ref="r1", kind="LINES", occurred_at=NOON,
-        recorded_at=NOON, content_hash="r1", lines=[{"position": 1, "quantity": 1}],
+        advertiser=acme.advertiser, order_ref=sale.order_ref, refund_ref=f"r{position}", kind="LINES",
+        occurred_at=NOON, recorded_at=NOON, content_hash=f"r{position}", lines=[{"position": position, "quantity": 1}],
     )  # fmt: skip
     settle_waiting(now=NOON)
+
+
+@pytest.mark.parametrize("budget_neutral", [False, True])
+def test_a_partner_moved_to_another_group_is_corrected_by_the_one_it_had(acme, budget_neutral):
+    """Half of an order at 10 % comes back when the partner's group has 5 %: it keeps 10 % of the other half."""
+    make_policy(acme.campaign, START + timedelta(days=2), budget_neutral=budget_neutral)
+    make_plan(acme.campaign, GOLD_OR_REST, starts_at=START + timedelta(days=1))
+    in_group(acme)
+    visitor = uuid4()
+    make_touch(acme.enrollments.blog, NOON - timedelta(days=1), visitor)
+    line = {"unit_price_minor": 50_00, "quantity": 1}
+    sale = make_conversion(acme.campaign, 100_00, visitor=visitor, lines=[line, line])
+    settle_waiting(now=NOON)
+    approve_conversions(advertiser=acme.advertiser, conversion_ids=[sale.pk], actor=SYSTEM, now=NOON)
+    in_group(acme, "standard")
+
+    give_back(acme, sale)
+
+    assert [row.amount_minor for row in Commission.objects.order_by("pk")] == [10_00, -5_00]
+    assert found() == []
+
+
+def test_a_partner_who_left_its_group_makes_no_alarm_of_an_old_refund(acme):
+    make_plan(acme.campaign, GOLD_OR_REST, starts_at=START + timedelta(days=1))
+    in_group(acme)
+    give_back(acme, sell(acme))
     Partnership.objects.filter(partner=acme.partners.blog).update(group=None)
     assert found() == []
+
+
+def test_a_receipt_from_before_groups_were_remembered_makes_no_alarm(acme):
+    make_plan(acme.campaign, GOLD_OR_REST, starts_at=START + timedelta(days=1))
+    in_group(acme)
+    sale = sell(acme)
+    give_back(acme, sale)
+    receipt = Receipt.objects.get(pk=sale.pk)
+    Receipt.objects.filter(pk=sale.pk).update(body={k: v for k, v in receipt.body.items() if k != "asked"})
+    in_group(acme, "standard")
+    assert found() == []
+
+
+@pytest.mark.parametrize("assign_group", [False, True])
+def test_a_result_by_group_that_is_not_what_the_facts_give_is_found(acme, assign_group, monkeypatch):
+    in_group(acme)
+    if assign_group:
+        group = PartnerGroup.objects.get()
+        make_plan(acme.campaign, [{"name": "all", "when": {}, "pay": {"percent": "10"}}], name="Gold",
+                  assign={"group": group})  # fmt: skip
+    else:
+        make_plan(acme.campaign, GOLD_OR_REST, starts_at=START + timedelta(days=1))
+    sale = sell(acme)
+    in_group(acme, "standard")
+    assert found() == []
+    receipt = Receipt.objects.get(pk=sale.pk)
+    receipt.body["winners"][0][2] += 1
+    Receipt.objects.filter(pk=sale.pk).update(body=receipt.body)
+    monkeypatch.setattr(recomputing, "rendered", lambda receipt: ({}, True))
+    assert any(message.startswith("worked out again") for _, message in found())
 
 
 def test_a_fault_with_one_result_is_told_of_it_alone(acme, monkeypatch):

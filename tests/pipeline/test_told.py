@@ -1,15 +1,16 @@
 """The attribution a receipt tells of rates an order as the one it was made from, whatever is sold, amended or left."""
 
 import json
+from decimal import Decimal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.attribution.rules import attribute
-from apps.commissions.rules import rate
+from apps.commissions.rules import Pay, Plan, Rule, When, rate
 from apps.pipeline.rules import compact
-from apps.pipeline.rules.told import attribution_told
-from tests.commissions.test_rules_properties import SALE, grants, orders, plans, policies, touches
+from apps.pipeline.rules.told import as_remembered, attribution_told, with_plans
+from tests.commissions.test_rules_properties import SALE, grants, orders, plans, policies, some, touches
 
 
 @settings(max_examples=200)
@@ -34,6 +35,61 @@ def test_a_receipt_rates_any_order_as_its_journey_does(
     assert (told.unpaid, told.denominator) == (attribution.unpaid, attribution.denominator)
     for order in (sold, smaller):
         assert rate(order, told, named) == rate(order, attribution, assigned_plans)
+
+
+standings = st.tuples(
+    st.sampled_from([None, "gold", "silver"]),
+    st.sampled_from([None, "editorial", "layer"]),
+    st.frozensets(st.sampled_from(["new", "old"])),
+)
+asking = st.builds(
+    When,
+    partner_group=some(["gold", "silver"]),
+    partner_tag=some(["new", "old"]),
+    ad_space_category=some(["editorial", "layer"]),
+    touch_kind=some(["CLICK", "VIEW"]),
+    role=some(["initiator", "closer"]),
+    amount_from=st.sampled_from([None, 10_000]),
+)
+
+
+@st.composite
+def asking_plans(draw, key):
+    percents = st.integers(1, 50).map(Decimal)
+    rules = [Rule(f"r{n}", Pay(draw(percents)), draw(asking)) for n in range(draw(st.integers(1, 3)))]
+    return Plan(key, (*rules, Rule("rest", Pay(Decimal(5)))))
+
+
+def standing_as(journey, drawn):
+    return [
+        touch._replace(partner_group=group, ad_space_category=category, partner_tags=tags)
+        for touch, (group, category, tags) in zip(journey, drawn, strict=False)
+    ]
+
+
+@settings(max_examples=200)
+@given(
+    touches(), policies, grants, orders(), orders(), asking_plans("default"),
+    asking_plans("partner:blog") | asking_plans("group:gold"), st.lists(standings, min_size=16, max_size=16),
+)  # fmt: skip
+def test_groups_tags_and_categories_of_another_day_change_nothing(
+    journey, policy, codes, sold, smaller, default, special, drawn
+):
+    then, today = standing_as(journey, drawn[:8]), standing_as(journey, drawn[8:])
+    assigned_plans = {"default": default, special.key: special}
+    attribution = attribute(SALE, then, policy, codes)
+    rating = rate(sold, attribution, assigned_plans)
+    stored = json.loads(json.dumps(compact(attribution, rating, sold)))
+    named = {key: plan for key, plan in assigned_plans.items() if key in {row[4] for row in stored["winners"]}}
+
+    told = attribution_told(stored, {touch.id: touch for touch in today}, budget_neutral=policy.budget_neutral)
+    # No condition of these policies asks of a group: today's journey gives the same winners.
+    again = with_plans(stored, as_remembered(stored, attribute(SALE, today, policy, codes)))
+
+    assert ("asked" in stored) == any(award.plan.asks_standing for award in rating.awards)
+    for order in (sold, smaller):
+        assert rate(order, told, named) == rate(order, attribution, assigned_plans)
+        assert rate(order, again, named) == rate(order, attribution, assigned_plans)
 
 
 def test_touches_that_are_gone_leave_shares_and_plans_as_they_are():

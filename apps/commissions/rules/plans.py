@@ -64,6 +64,11 @@ class When:
     last_on: date | None = None
     fields: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
+    @property
+    def asks_standing(self) -> bool:
+        """Tell whether it asks of a group, a tag or a category, of which no version is kept."""
+        return bool(self.partner_group or self.partner_tag or self.ad_space_category)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
@@ -91,7 +96,7 @@ class Plan:
 
     `per_order`, `minimum` and `maximum` are minor units of the campaign's currency for the whole conversion.
     `scale` is a power of ten over which all results of the plan are whole; `asks_winner` tells whether two winners
-    may find different rules.
+    may find different rules, `asks_standing` whether by a group, a tag or a category that may be another one later.
     """
 
     key: Hashable
@@ -104,6 +109,7 @@ class Plan:
     ready: tuple[Ready, ...] = field(init=False, repr=False)
     fixed: tuple[int, int | None, int | None] = field(init=False, repr=False)
     asks_winner: bool = field(init=False, repr=False)
+    asks_standing: bool = field(init=False, repr=False)
     rates: dict[int, tuple[str, ...]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -118,6 +124,7 @@ class Plan:
             "ready": ready,
             "fixed": tuple(None if a is None else scaled(a, places) for a in amounts[:3]),
             "asks_winner": any(rule.winner for rule in ready),
+            "asks_standing": any(rule.when.asks_standing for rule in self.rules),
             "rates": {},
         }
         for name, value in values.items():

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Mapping
 from hashlib import sha256
 from typing import Any
 
-from apps.attribution.rules import Attribution
+from apps.attribution.rules import Attribution, Touch
 from apps.commissions.rules import Order, Plan, Rating
 from apps.core.money import digits
 from apps.pipeline.rules.amounts import fixed_text, fraction, major, plain, rate_text
@@ -27,7 +27,7 @@ def compact(attribution: Attribution, rating: Rating, order: Order, policy_key: 
          "roles": ["blog", [], "blog", 1, 1], "flags": []}
 
     A touch has its reason where it was dropped; a winner its numerator, cents of commission and of revenue, plan and
-    the place of the rule that decided each line.
+    the place of the rule that decided each line. What rules asked that may be another tomorrow is in `remembered`.
     """
     roles = attribution.roles
     return {
@@ -45,7 +45,32 @@ def compact(attribution: Attribution, rating: Rating, order: Order, policy_key: 
         ],
         "roles": [roles.initiator, list(roles.assists), roles.closer, roles.touches, roles.partners],
         "flags": sorted({*attribution.flags, *order.flags}),
+        **remembered(attribution, rating),
     }
+
+
+def remembered(attribution: Attribution, rating: Rating) -> dict[str, Any]:
+    """Return what is rated by later, where the facts might say another thing then; nothing for most conversions.
+
+        {"asked": [["gold", "editorial"], null]}    two winners, the second without a touch
+        {"asked": [["gold", "editorial"]], "last_click": "voucher"}
+
+    `asked` are group, category and tags of the last kept touch of each winner, where a rule asks for one of them. Under
+    a budget-neutral policy one partner is asked for all, named where any rule asks of the winner, and it alone is
+    remembered. A result that is settled again and comes out the same keeps what was remembered first.
+    """
+    last_click = attribution.last_click
+    asked = attribution.winners if last_click is None else (last_click,)
+    found: dict[str, Any] = {}
+    if any(award.plan.asks_standing for award in rating.awards):
+        found["asked"] = [None if winner.touch is None else standing(winner.touch) for winner in asked]
+    if last_click is not None and any(award.plan.asks_winner for award in rating.awards):
+        found["last_click"] = last_click.partner
+    return found
+
+
+def standing(touch: Touch) -> list[Any]:
+    return [touch.partner_group, touch.ad_space_category, *sorted(touch.partner_tags)]
 
 
 def render(stored: Mapping[str, Any], order: Order, plans: Mapping[Hashable, Plan], currency: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from apps.tracking.rules.clients import UNKNOWN, Client, client_of
 from apps.tracking.rules.conversions import read_conversion
 from apps.tracking.rules.fields import InvalidBody, gather, read_json, read_pairs
 from apps.tracking.rules.refunds import read_order_name
-from apps.tracking.rules.signatures import BadSignature, body_digest, check_signature
+from apps.tracking.rules.signatures import SIGNED, OrderWasSigned, body_digest, check_signature
 from apps.tracking.selectors import terms_of
 from apps.tracking.services import record_rejection
 
@@ -31,7 +31,6 @@ logger = logging.getLogger(__name__)
 
 PATIENCE = 15.0
 """Seconds that a shop's server waits for the database."""
-SIGNED = "s2s"
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
 
@@ -189,12 +188,14 @@ def _vouch_for_change(campaign: Campaign, call: Call) -> None:
     goal, order_ref = read_order_name(call.fields)
     orders = Conversion.objects.filter(advertiser=campaign.advertiser_id, goal=goal, order_ref=order_ref)
     if orders.filter(source=SIGNED).exists():
-        raise BadSignature("The order was told with a signature, so that whatever changes it needs one too.")
+        raise OrderWasSigned
 
 
 def _store_refund(campaign: Campaign, call: Call, now: datetime) -> Answer:
     _vouch_for_change(campaign, call)
-    received = receive_refund(advertiser=campaign.advertiser, campaign=campaign, fields=call.fields, now=now)
+    received = receive_refund(
+        advertiser=campaign.advertiser, campaign=campaign, fields=call.fields, is_signed=call.is_vouched, now=now
+    )
     return as_json(201 if received.created else 200, received.answer)
 
 

@@ -123,8 +123,8 @@ def _updates(rows: dict[str, Any], limit: int) -> list[Event]:
 
 
 def _refunds(advertiser: Advertiser, campaign: Campaign | None, limit: int) -> list[Event]:
-    """Return the shop's own refunds; those that came before their order belong to no campaign yet."""
-    told = Refund.objects.filter(advertiser=advertiser).exclude(refund_ref__startswith=OWN)
+    """Return the shop's own refunds that count; those that came before their order belong to no campaign yet."""
+    told = Refund.objects.that_count().filter(advertiser=advertiser).exclude(refund_ref__startswith=OWN)
     sales = Conversion.objects.filter(advertiser=advertiser)
     if campaign:
         own = {name: OuterRef(name) for name in ("advertiser", "goal", "order_ref")}

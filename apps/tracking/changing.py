@@ -33,6 +33,7 @@ from apps.tracking.models import (
 from apps.tracking.rules.conversions import ConversionFact
 from apps.tracking.rules.links import channel_of
 from apps.tracking.rules.refunds import CurrencyMismatch, Sold, ToldRefund, check_against_sale
+from apps.tracking.rules.signatures import SIGNED, OrderWasSigned
 from apps.tracking.services import OrderRefConflict
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -97,18 +98,29 @@ def lock_first(sale: Conversion) -> Conversion:
 
 @transaction.atomic
 def record_refund(
-    *, advertiser: Advertiser, refund: ToldRefund, now: datetime, campaign: Campaign | None = None
+    *,
+    advertiser: Advertiser,
+    refund: ToldRefund,
+    now: datetime,
+    campaign: Campaign | None = None,
+    is_signed: bool = True,
 ) -> RecordedRefund:
     """Store a refund, or find the same one stored before; one whose sale is not there yet waits for it.
 
-    `campaign` is the one the call was made for, where it was made for one. Raises RefundRefConflict where its number
-    is there with other content, OrderOfOtherCampaign, CurrencyMismatch, UnknownLine, MoreThanSold.
+    `campaign` is the one the call was made for, where it was made for one. What nobody signed (`is_signed`) stands in
+    the way of nothing that somebody did, unless it counts. Raises RefundRefConflict where its number is there with
+    other content, OrderOfOtherCampaign, OrderWasSigned, CurrencyMismatch, UnknownLine, MoreThanSold.
     """
     sale = lock_sale(advertiser=advertiser, goal=refund.goal, order_ref=refund.order_ref)
     if sale is not None and campaign is not None and sale.campaign_id != campaign.pk:
         raise OrderOfOtherCampaign(path="order_ref")
+    is_order_signed = sale is not None and sale.source == SIGNED
+    if is_order_signed and not is_signed:
+        raise OrderWasSigned  # it was told while this call was on its way
     own = Refund.objects.filter(advertiser=advertiser, goal=refund.goal, order_ref=refund.order_ref)
-    known = own.filter(refund_ref=refund.refund_ref).only("content_hash")
+    if is_order_signed or (is_signed and sale is None):
+        own = own.filter(is_signed=True)
+    known = own.filter(refund_ref=refund.refund_ref).only("content_hash").order_by("-is_signed")
     before = known.first()
     if before is not None:
         return _same(before, refund, sale)
@@ -116,7 +128,9 @@ def record_refund(
         if refund.currency not in ("", sale.currency):
             raise CurrencyMismatch(f"The order is in {sale.currency}.", path="currency")
         # What came before the sale may be in another currency: it takes nothing, and leaves all to be given back.
-        check_against_sale(refund, _sold(sale, [row for row in own if row.currency in ("", sale.currency)]))
+        check_against_sale(
+            refund, _sold(sale, [row for row in own.that_count() if row.currency in ("", sale.currency)])
+        )
     row = Refund(
         advertiser=advertiser,
         goal=refund.goal,
@@ -127,6 +141,7 @@ def record_refund(
         currency=refund.currency,
         lines=[{"position": line.position, "quantity": line.quantity} for line in refund.lines],
         reason=refund.reason,
+        is_signed=is_signed,
         occurred_at=min(refund.occurred_at or now, now),
         recorded_at=now,
         content_hash=refund.content_hash,
@@ -136,7 +151,7 @@ def record_refund(
             row.save(force_insert=True)
     except IntegrityError:
         # Where the sale is not there yet, nothing holds two calls apart but the key itself.
-        return _same(known.get(), refund, sale)
+        return _same(known.get(is_signed=is_signed), refund, sale)
     if sale is None:
         # Also where the sale has come since it was looked for: nobody has compared the two.
         AwaitedSale.objects.bulk_create([AwaitedSale(refund=row, advertiser=advertiser)], ignore_conflicts=True)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from apps.core.reading import array_of, read_rows, run_sql
+from apps.tracking.rules.signatures import SIGNED
 
 
 class ConversionRow(NamedTuple):
@@ -116,18 +117,26 @@ class AmendmentRow(NamedTuple):
         return self.sequence, self.turn
 
 
+# What nobody signed is not taken where its order was signed, nor beside a signed refund of the same number.
+TAKEN = f"""(
+    r.is_signed OR c.source <> '{SIGNED}' AND NOT EXISTS (
+        SELECT 1 FROM tracking_refund s
+        WHERE s.advertiser_id = r.advertiser_id AND s.goal = r.goal AND s.order_ref = r.order_ref
+          AND s.refund_ref = r.refund_ref AND s.is_signed
+    )
+)"""
 # An order told a second time has the refunds and amendments of the first time too.
-REFUNDS = """
+REFUNDS = f"""
 SELECT c.id, r.refund_ref, r.kind, r.amount_minor, r.currency, r.lines, r.reason, r.occurred_at, r.recorded_at
 FROM tracking_conversion c
 JOIN tracking_refund r ON r.advertiser_id = c.advertiser_id AND r.goal = c.goal AND r.order_ref = c.order_ref
-WHERE c.id = ANY(%s::uuid[])
+WHERE c.id = ANY(%s::uuid[]) AND {TAKEN}
 UNION ALL
 SELECT p.conversion_id, r.refund_ref, r.kind, r.amount_minor, r.currency, r.lines, r.reason, r.occurred_at,
     r.recorded_at
 FROM tracking_repeat p JOIN tracking_conversion c ON c.id = p.original_id
 JOIN tracking_refund r ON r.advertiser_id = c.advertiser_id AND r.goal = c.goal AND r.order_ref = c.order_ref
-WHERE p.conversion_id = ANY(%s::uuid[])
+WHERE p.conversion_id = ANY(%s::uuid[]) AND {TAKEN}
 ORDER BY 1, 8, 2
 """
 # Amendments of such an order all stand at its first time.
@@ -146,7 +155,7 @@ AMENDMENT_AT = f"SELECT * FROM ({OF_ORDERS}) told WHERE sequence = %s AND turn =
 
 
 def refunds_of(ids: Sequence[UUID | str]) -> dict[str, list[RefundRow]]:
-    """Return the refunds of conversions, in the order they happened; those without refunds are missing."""
+    """Return the refunds of conversions that count, in the order they happened; those without any are missing."""
     found: dict[str, list[RefundRow]] = {}
     for row in read_rows(REFUNDS, [array_of(ids)] * 2):
         refund = RefundRow._make(row)

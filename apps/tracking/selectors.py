@@ -110,9 +110,9 @@ class ToldLines:
 
 
 def refunds_told(conversion: Conversion) -> QuerySet[Refund]:
-    """Return the refunds of a conversion; of an order told a second time those of the first time too."""
+    """Return the refunds of a conversion that count; of an order told a second time those of the first time too."""
     first = Conversion.objects.filter(repeats__conversion=conversion).values("order_ref")
-    return Refund.objects.filter(
+    return Refund.objects.that_count().filter(
         Q(order_ref=conversion.order_ref) | Q(order_ref__in=first),
         advertiser=conversion.advertiser_id,
         goal=conversion.goal,

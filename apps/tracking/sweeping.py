@@ -60,8 +60,8 @@ ARRIVED = LOOK.format(
     id="refund_id",
     of="tracking_refund r, tracking_conversion c",
     came="r.id = a.refund_id AND c.advertiser_id = r.advertiser_id AND c.goal = r.goal AND c.order_ref = r.order_ref",
-    told="c.id AS conversion_id, r.refund_ref",
-    names="conversion_id, refund_ref",
+    told="c.id AS conversion_id, r.refund_ref, r.is_signed",
+    names="conversion_id, refund_ref, is_signed",
 )
 STIRRED = """
 DELETE FROM tracking_stirred WHERE id IN (
@@ -77,6 +77,7 @@ class ArrivedRefund(NamedTuple):
 
     conversion_id: str
     refund_ref: str
+    is_signed: bool = True
 
 
 class Hear(Protocol):

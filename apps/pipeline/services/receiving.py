@@ -138,18 +138,20 @@ def receive_refund(
     now: datetime,
     campaign: Campaign | None = None,
     actor: Actor | None = None,
+    is_signed: bool = True,
 ) -> ReceivedRefund:
     """Read and store a refund, and wake the workers once it is committed; one before its sale waits for it.
 
     `campaign` is the one the call was made for; without it any campaign's currencies are taken. `actor` is the person
-    or key behind the refund, whose act is written down. Raises what `read_refund` and `record_refund` raise.
+    or key behind the refund, whose act is written down. One that nobody signed does not count once its sale comes
+    signed. Raises what `read_refund` and `record_refund` raise.
     """
     goal, order_ref = read_order_name(fields)
     sale = lock_sale(advertiser=advertiser, goal=goal, order_ref=order_ref)
     accepted = [campaign] if campaign else Campaign.objects.for_advertiser(advertiser)
     currencies = sorted({currency for one in accepted for currency in one.currencies}) if sale is None else []
     refund = read_refund(fields, sold_in=sale.currency if sale else None, currencies=currencies, now=now)
-    recorded = record_refund(advertiser=advertiser, refund=refund, now=now, campaign=campaign)
+    recorded = record_refund(advertiser=advertiser, refund=refund, now=now, campaign=campaign, is_signed=is_signed)
     if recorded.created:
         if sale is not None:
             refuse_surplus(sale=sale, refund_ref=refund.refund_ref)

@@ -15,8 +15,9 @@ from apps.core.money import Money
 from apps.core.reading import DATABASE_AWAY
 from apps.pipeline.rules.refunding import Surplus, surplus_of, surpluses
 from apps.tracking.facts import RefundRow, refunds_of
-from apps.tracking.models import Conversion
+from apps.tracking.models import Conversion, Refund
 from apps.tracking.rules.refunds import CurrencyMismatch, MoreThanSold, UnknownLine
+from apps.tracking.rules.signatures import SIGNED, OrderWasSigned
 from apps.tracking.services import record_rejection
 from apps.tracking.sweeping import ArrivedRefund
 
@@ -44,17 +45,18 @@ def tell_surpluses(*, arrived: Sequence[ArrivedRefund], now: datetime) -> int:
     """Keep as refused calls what does not fit of refunds whose sale has come at last; return how many.
 
     They were stored without their sale and count as far as it goes: the lines that it has, up to what it is worth,
-    and nothing in another currency. Runs in the transaction that ends their waiting, so that it is said once.
+    nothing in another currency, and nothing unsigned of a sale that was signed. Runs in the transaction that ends
+    their waiting, so that it is said once.
     """
-    refs: dict[str, set[str]] = defaultdict(set)
+    came: dict[str, set[tuple[str, bool]]] = defaultdict(set)
     for refund in arrived:
-        refs[refund.conversion_id].add(refund.refund_ref)
+        came[refund.conversion_id].add((refund.refund_ref, refund.is_signed))
     told = 0
-    sales = Conversion.objects.filter(pk__in=list(refs)).select_related("advertiser")
+    sales = Conversion.objects.filter(pk__in=list(came)).select_related("advertiser")
     for sale in sales.order_by("pk"):
         try:
             with transaction.atomic():
-                told += _tell(sale, refs[str(sale.pk)], now)
+                told += _tell(sale, came[str(sale.pk)], now)
         except DATABASE_AWAY:
             raise
         except Exception:
@@ -63,12 +65,18 @@ def tell_surpluses(*, arrived: Sequence[ArrivedRefund], now: datetime) -> int:
     return told
 
 
-def _tell(sale: Conversion, refs: Collection[str], now: datetime) -> int:
+def _tell(sale: Conversion, came: Collection[tuple[str, bool]], now: datetime) -> int:
+    unsigned = [ref for ref, is_signed in came if not is_signed] if sale.source == SIGNED else []
+    names = {"advertiser": sale.advertiser_id, "goal": sale.goal, "order_ref": sale.order_ref}
+    untaken = Refund.objects.filter(**names, refund_ref__in=unsigned, is_signed=False) if unsigned else ()
+    for refund in untaken:
+        _keep(sale, refund, OrderWasSigned(), now)
     own = {refund.refund_ref: refund for refund in refunds_of([sale.pk]).get(str(sale.pk), [])}
+    refs = {ref for ref, _ in came}
     refusals = {ref: refusal for ref, refusal in _refusals(sale, own).items() if ref in refs}
     for ref, refusal in refusals.items():
         _keep(sale, own[ref], refusal, now)
-    return len(refusals)
+    return len(untaken) + len(refusals)
 
 
 def _refusals(sale: Conversion, refunds: dict[str, RefundRow]) -> dict[str, Refusal]:
@@ -95,7 +103,7 @@ def _too_much(surplus: Surplus, refund: RefundRow, currency: str) -> MoreThanSol
     return MoreThanSold(f"{left} {currency} are left of the order; {beyond} more would be given back.", path=path)
 
 
-def _keep(sale: Conversion, refund: RefundRow, refusal: Refusal, now: datetime) -> None:
+def _keep(sale: Conversion, refund: RefundRow | Refund, refusal: Refusal, now: datetime) -> None:
     payload: dict[str, object] = {"order_ref": sale.order_ref, "goal": sale.goal, "refund_ref": refund.refund_ref}
     if refund.amount_minor is not None:
         payload |= {"amount": str(Money(refund.amount_minor, refund.currency or sale.currency))}

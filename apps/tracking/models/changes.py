@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.identity.models import Advertiser
 from apps.tracking.models.conversions import Conversion
+from apps.tracking.rules.signatures import SIGNED
 
 APPEND_ONLY = pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)
 
@@ -29,8 +30,21 @@ class RefundKind(models.TextChoices):
     LINES = "LINES", _("Lines")
 
 
+class RefundQuerySet(models.QuerySet["Refund"]):
+    def that_count(self) -> RefundQuerySet:
+        """Return those that are taken for true: `apps.tracking.facts.TAKEN` says the same to the database."""
+        names = ("advertiser", "goal", "order_ref")
+        order = Conversion.objects.filter(**{name: models.OuterRef(name) for name in names}, source=SIGNED)
+        same = {name: models.OuterRef(name) for name in (*names, "refund_ref")}
+        twin = Refund.objects.filter(**same, is_signed=True)
+        return self.filter(models.Q(is_signed=True) | ~models.Exists(order) & ~models.Exists(twin))
+
+
 class Refund(models.Model):
     """Money that went back to the customer; named by the shop's `refund_ref`, it may come before its sale.
+
+    `is_signed` tells whether the shop is known to have told it, by a signature, a key or a person of its own. What
+    nobody signed does not count where the order was signed, nor beside a signed one of its number.
 
     `amount_minor` is net and positive. `lines` is a list of `{"position": place from 1, "quantity": returned}`, a
     quantity of null is all of the position. `currency` is empty where the call named none and none was needed.
@@ -45,16 +59,19 @@ class Refund(models.Model):
     currency = models.CharField(_("currency"), max_length=3, blank=True, default="", db_default="")
     lines = models.JSONField(_("lines"), default=list)
     reason = models.CharField(_("reason"), max_length=20, blank=True, default="returned")
+    is_signed = models.BooleanField(_("signed"), default=True, db_default=True)
     occurred_at = models.DateTimeField(_("happened"))
     recorded_at = models.DateTimeField(_("recorded"))
     content_hash = models.CharField(max_length=64)
+
+    objects = RefundQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("refund")
         verbose_name_plural = _("refunds")
         constraints = [
             models.UniqueConstraint(
-                fields=["advertiser", "goal", "order_ref", "refund_ref"], name="one_refund_per_reference"
+                fields=["advertiser", "goal", "order_ref", "refund_ref", "is_signed"], name="one_refund_per_reference"
             ),
             models.CheckConstraint(
                 condition=models.Q(kind="AMOUNT", amount_minor__gt=0)

@@ -25,12 +25,18 @@ from urllib.parse import quote
 from apps.core.errors import Invalid
 
 WINDOW = timedelta(minutes=5)
+SIGNED = "s2s"
+"""The source of what the shop's server told with a signature: without one nobody changes it."""
 Pairs = Sequence[tuple[str, str]]
 
 
 class BadSignature(Invalid):
     code = "bad_signature"
     message = "The call is not signed with the campaign's secret."
+
+
+class OrderWasSigned(BadSignature):
+    message = "The order was told with a signature, so that whatever changes it needs one too."
 
 
 def body_digest(body: bytes) -> tuple[str, str]:

@@ -73,8 +73,8 @@ class Clicks:
             await self._report(request, None, UnknownLink(), {"link": code})
             return as_text(404, "There is no such link.")
         fields = _fields(request.query)
-        now = self._clock()
         landing = await self._landing(request, target, fields.get("url", ""))
+        now = self._clock()  # after whatever may have to wait, so that the click is stored about when it happened
         ended = target.refusal_at(now)
         refusal = ended or visit_refusal(request.method, request.headers)
         visitor = _visitor(request)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from operator import attrgetter
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +18,8 @@ from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
 from apps.tracking.rules.clients import UNKNOWN, Client
+
+logger = logging.getLogger(__name__)
 
 CONNECTIONS = 8
 # What Django alone understands among the options, and the session's settings, which this pool has its own of.
@@ -27,6 +31,10 @@ SESSION = {
 }
 PATIENCE = 2.0
 """Seconds a visitor waits for the database before the redirect goes out without a click id."""
+LATE = 1.0
+"""Seconds after which a sale may have been settled between a click and its commit."""
+TRY_AGAIN = (0, 1, 5, 30)
+"""Seconds before each try to leave the mark of a click whose commit itself was late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +64,17 @@ class TouchFact:
 
 COLUMNS = [field.name for field in fields(TouchFact)]
 values_of = attrgetter(*COLUMNS)
-# One statement and one transaction for the fact and for what is kept apart from it.
+# A mark for the sweep: whatever the visitor bought since, and was settled without the click, is looked at again (D21).
+MARK = (
+    "INSERT INTO tracking_stirred (advertiser_id, visitors, since, persons, keys) "
+    "SELECT %s, ARRAY[%s::uuid], %s::timestamptz, '{}', '{}'"
+)
+# One statement and one transaction for the fact, for what is kept apart from it, and for its mark where it is late:
+# by the time that this process had waited before and the database since, so that no two clocks are compared.
 INSERT = (
     f"WITH touch AS (INSERT INTO tracking_touchpoint ({', '.join(COLUMNS)}) "
-    f"VALUES ({', '.join(['%s'] * len(COLUMNS))}) ON CONFLICT (id) DO NOTHING RETURNING id, advertiser_id) "
+    f"VALUES ({', '.join(['%s'] * len(COLUMNS))}) ON CONFLICT (id) DO NOTHING RETURNING id, advertiser_id), "
+    f"late AS ({MARK} WHERE %s + extract(epoch FROM clock_timestamp() - statement_timestamp()) > %s) "
     "INSERT INTO tracking_clientdata (id, advertiser_id, user_agent, address, referrer) "
     "SELECT id, advertiser_id, %s, %s, %s FROM touch"
 )
@@ -74,9 +89,11 @@ def address_of(server: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class TouchWriter:
-    """A pool of connections of one event loop; every write is its own transaction."""
+    """A pool of connections of one event loop; every write is its own transaction. `seconds` measures the waiting."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: Callable[[], float] = monotonic) -> None:
+        self._seconds = seconds
+        self._marking: set[asyncio.Task[None]] = set()
         self._pool = AsyncConnectionPool(
             make_conninfo("", **{**address_of(connections["default"].settings_dict), **SESSION}),
             kwargs={"autocommit": True},
@@ -90,20 +107,44 @@ class TouchWriter:
         await self._pool.open()
 
     async def close(self) -> None:
+        for task in self._marking:
+            task.cancel()
         await self._pool.close()
 
     async def write(self, touch: TouchFact, client: Client = UNKNOWN) -> bool:
-        """Store a touch and return whether it is stored for good; dead connections are replaced, once."""
+        """Store a touch and return whether it is stored for good; dead connections are replaced, once.
+
+        One that was late leaves a mark with it; where only its commit was, or nobody knows of it, the mark follows.
+        """
+        began = self._seconds()
+        stored = is_marked = False
         try:
             async with asyncio.timeout(PATIENCE):
                 try:
-                    await self._execute(touch, client)
+                    is_marked = await self._execute(touch, client, began)
                 except OperationalError:
                     await self._pool.check()  # the next one at hand may have died with it
-                    await self._execute(touch, client)
+                    is_marked = await self._execute(touch, client, began)
+                stored = True
         except (Error, OSError, TimeoutError):
-            return False
-        return True
+            pass
+        if not is_marked and self._seconds() - began > LATE:
+            task = asyncio.create_task(self._mark(touch))
+            self._marking.add(task)
+            task.add_done_callback(self._marking.discard)
+        return stored
+
+    async def _mark(self, touch: TouchFact) -> None:
+        """Leave the mark of a touch that may be stored by now; without it only its visitor's next touch would."""
+        for wait in TRY_AGAIN:
+            await asyncio.sleep(wait)
+            try:
+                async with self._pool.connection() as connection:
+                    await connection.execute(MARK, _whose(touch))
+                return
+            except (Error, OSError):
+                continue
+        logger.error("the late click %s leaves no mark: the database is away", touch.id)
 
     async def answers(self) -> bool:
         """Tell whether the database answers."""
@@ -114,6 +155,15 @@ class TouchWriter:
             return False
         return True
 
-    async def _execute(self, touch: TouchFact, client: Client) -> None:
+    async def _execute(self, touch: TouchFact, client: Client, began: float) -> bool:
+        """Store a touch; return whether it surely left a mark, having waited for too long beforehand."""
         async with self._pool.connection() as connection:
-            await connection.execute(INSERT, (*values_of(touch), client.user_agent, client.address, client.referrer))
+            waited = self._seconds() - began
+            late = (*_whose(touch), waited, LATE)
+            told = (client.user_agent, client.address, client.referrer)
+            await connection.execute(INSERT, (*values_of(touch), *late, *told))
+        return waited > LATE
+
+
+def _whose(touch: TouchFact) -> tuple[int, UUID, datetime]:
+    return touch.advertiser_id, touch.visitor, touch.occurred_at

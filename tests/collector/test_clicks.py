@@ -216,7 +216,7 @@ def test_touches_lie_in_the_order_of_their_ids(host, cast):
 def test_click_goes_on_without_an_id_where_it_cannot_be_stored(host, cast, caplog, monkeypatch):
     host.get(path_of(cast))
 
-    async def fail(touch, client):
+    async def fail(touch, client, began):
         raise psycopg.OperationalError("the server closed the connection")
 
     monkeypatch.setattr(host.app.writer, "_execute", fail)

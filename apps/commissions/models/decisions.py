@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import pgtrigger
 from django.db import models
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_lazy as _
 
 from apps.campaigns.models import Campaign
@@ -14,7 +15,7 @@ from apps.commissions.models.references import of_its_conversion
 from apps.core.errors import Conflict
 from apps.identity.models import Advertiser
 from apps.records.models import Job
-from apps.tracking.models import Conversion
+from apps.tracking.models import Conversion, Unsettled
 
 
 class DecisionState(models.TextChoices):
@@ -62,7 +63,8 @@ class DecisionQuerySet(models.QuerySet["Decision"]):
 
     def matured(self, today: date) -> DecisionQuerySet:
         """Return the pending ones whose day to decide has passed and whose facts are settled."""
-        return self.filter(state=DecisionState.PENDING, decide_by__lt=today, conversion__unsettled__isnull=True)
+        settling = Unsettled.objects.filter(conversion=OuterRef("pk"))
+        return self.filter(~Exists(settling), state=DecisionState.PENDING, decide_by__lt=today)
 
 
 class Decision(models.Model):
@@ -104,7 +106,7 @@ class Decision(models.Model):
         verbose_name_plural = _("decisions")
         indexes = [
             models.Index(
-                fields=["advertiser", "decide_by"],
+                fields=["advertiser", "decide_by", "conversion"],
                 condition=models.Q(state__in=["PENDING", "ON_HOLD"]),
                 name="decisions_awaited",
             ),

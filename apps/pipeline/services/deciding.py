@@ -15,8 +15,10 @@ from django.db import transaction
 from apps.commissions.models import (
     ConversionAlreadyDecided,
     Decision,
+    DecisionQuerySet,
     DecisionState,
     HoldReason,
+    Move,
     Reason,
 )
 from apps.commissions.moving import LockedDecision, Wish, lock_for_deciding, move_decisions, owed_by
@@ -26,7 +28,9 @@ from apps.core.errors import Conflict, Invalid, NotFound, Refusal
 from apps.core.periods import day_of
 from apps.core.reading import DATABASE_AWAY
 from apps.core.retrying import retried
+from apps.core.statistics import analyze_filled
 from apps.identity.models import Advertiser
+from apps.ledger.models import Posting, UnstatedPosting
 from apps.ledger.services import commission_entry, post_entries
 from apps.pipeline.bell import settle_bell
 from apps.records.services import record_act
@@ -138,9 +142,10 @@ def approve_matured(*, advertiser: Advertiser, now: datetime) -> int:
     Each chunk is a transaction, so that a run cut short goes on with the rest. A row that the database refuses is
     found by halving, logged and passed by; the others mature.
     """
-    due = Decision.objects.for_advertiser(advertiser).matured(day_of(now, advertiser.zone)).order_by("conversion_id")
-    moved, size, place = 0, CHUNK, UUID(int=0)
-    while ids := list(due.filter(conversion_id__gt=place).values_list("conversion_id", flat=True)[:size]):
+    due = Decision.objects.for_advertiser(advertiser).matured(day_of(now, advertiser.zone))
+    moved, size, place = 0, CHUNK, (date.min, UUID(int=0))
+    while rows := _due_after(due, place, size):
+        ids = [id_ for _, id_ in rows]
         wishes = [Wish(str(id_), DecisionState.APPROVED, "", "matured") for id_ in ids]
         try:
             with transaction.atomic():
@@ -156,8 +161,19 @@ def approve_matured(*, advertiser: Advertiser, now: datetime) -> int:
             logger.exception("conversion %s cannot be approved", ids[0])
         else:
             moved += len(decided.moved)
-        place, size = ids[-1], min(CHUNK, 2 * size)
+        place, size = rows[-1], min(CHUNK, 2 * size)
+    analyze_filled(Decision, Move, Posting, UnstatedPosting, written=moved)
     return moved
+
+
+def _due_after(due: DecisionQuerySet, place: tuple[date, UUID], size: int) -> list[tuple[date, UUID]]:
+    """Return days and ids of the next decisions after a place, in the order of the index of awaited ones.
+
+    Walking the ids alone would pass through all that was ever decided.
+    """
+    day, id_ = place
+    rest = due.filter(decide_by__gte=day).exclude(decide_by=day, conversion_id__lte=id_)
+    return list(rest.order_by("decide_by", "conversion_id").values_list("decide_by", "conversion_id")[:size])
 
 
 def check_reason(state: str, reason: str) -> None:

@@ -15,6 +15,7 @@ from django.db import transaction
 from apps.campaigns.models import Campaign
 from apps.core.actors import Actor
 from apps.core.collecting import seldom_collecting
+from apps.core.statistics import analyze_filled
 from apps.imports.models import ImportKind, ImportRun
 from apps.imports.rules.conversions import CONVERSIONS, read_conversion
 from apps.imports.rules.partners import PARTNERS, read_partner
@@ -28,10 +29,21 @@ from apps.imports.services.sources import Source, TouchSurvey, find_source, open
 from apps.imports.services.touches import store_touches
 from apps.partners.models import PartnerKind, TaxStatus
 from apps.records.services import record_act
-from apps.tracking.models import ChannelClass, TouchKind
+from apps.tracking.models import (
+    ChannelClass,
+    Conversion,
+    ConversionLine,
+    IdentityKey,
+    IdentityLink,
+    Sighting,
+    TouchKind,
+    Touchpoint,
+    Unsettled,
+)
 from apps.tracking.partitions import make_partitions
 from apps.tracking.sweeping import wake_stirred
 
+FILLED = (Touchpoint, Conversion, ConversionLine, Unsettled, IdentityKey, IdentityLink, Sighting)
 PARTNERS_AT_ONCE, TOUCHES_AT_ONCE, CONVERSIONS_AT_ONCE = 200, 20_000, 5_000
 Watch = Callable[[str, int, int], None]
 """Told the kind of file, the rows done and the rows there are about; called after each batch."""
@@ -53,7 +65,8 @@ def import_history(
     """Read a folder's partners, touches and conversions into a campaign; return the account of each file.
 
     Every batch is a transaction, so that an import that was cut short is finished by repeating it; a repeat
-    of what is there adds nothing. Bad rows are kept as refused rows and never stop the others.
+    of what is there adds nothing. Bad rows are kept as refused rows and never stop the others. At the end the planner
+    is told of what was filled.
     Raises FileMissing, FileUnreadable before anything is stored.
     """
     with seldom_collecting():
@@ -71,6 +84,7 @@ def import_history(
         now=now,
         details={run.file_name: {"added": run.added, "repeated": run.repeated, "refused": run.refused} for run in runs},
     )
+    analyze_filled(*FILLED, written=sum(run.added for run in runs))
     return runs
 
 

@@ -12,9 +12,10 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 
+from apps.attribution.models import Share
 from apps.attribution.writing import forget_shares, write_shares
 from apps.commissions.holding import hold_by_rule
-from apps.commissions.models import DecisionState
+from apps.commissions.models import Commission, Decision, DecisionState, Receipt
 from apps.commissions.writing import (
     forget_results,
     lock_decisions,
@@ -27,6 +28,7 @@ from apps.commissions.writing import (
 )
 from apps.core.collecting import seldom_collecting
 from apps.core.reading import DATABASE_AWAY
+from apps.core.statistics import analyze_filled
 from apps.journeys.selectors import Candidate, candidates_by_id, gather_candidates
 from apps.pipeline.outcomes import Settled, Told, work_out
 from apps.pipeline.selectors import load_settings
@@ -97,6 +99,7 @@ def settle_waiting(
         total += _settle_or_split([str(id_) for id_ in ids], now)
         passed_over |= set(Unsettled.objects.filter(pk__in=ids).values_list("pk", flat=True))
         progress(total.settled)
+    analyze_filled(Share, Commission, Receipt, Decision, Unsettled, written=total.settled)
     return total
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from itertools import repeat
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from apps.commissions.models import Commission, CommissionKind, Decision, DecisionState, Receipt
 from apps.core.copying import copy_lines, escaped, escaped_name
@@ -128,6 +128,14 @@ def receipt_touches(conversion_ids: Sequence[str]) -> dict[str, list[str]]:
     """Return the ids of the touches that the receipts of conversions tell of; those without a receipt are missing."""
     bodies = Receipt.objects.filter(pk__in=conversion_ids).values_list("pk", "body__touches")
     return {str(id_): [touch[0] for touch in touches or ()] for id_, touches in bodies}
+
+
+def remembering_receipts(conversion_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the compact receipts of conversions that remember what may be asked again; most do not."""
+    if not conversion_ids:
+        return {}
+    receipts = Receipt.objects.filter(pk__in=conversion_ids, body__has_key="asked")
+    return {str(id_): body for id_, body in receipts.values_list("pk", "body")}
 
 
 def forget_results(conversion_ids: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from apps.attribution.rules import Sale, attribute
 from apps.attribution.writing import ShareRow
@@ -17,6 +17,7 @@ from apps.commissions.writing import CommissionRow, DecisionRow, ReceiptRow
 from apps.core.periods import day_of
 from apps.journeys.selectors import Candidate
 from apps.pipeline.rules import Decided, compact, seal
+from apps.pipeline.rules.told import rated_as_before
 from apps.pipeline.selectors import CampaignSettings
 from apps.tracking.facts import AmendmentRow, ConversionRow, LineRow, amended
 
@@ -27,7 +28,10 @@ body_text = json.JSONEncoder(ensure_ascii=False, check_circular=False, separator
 
 
 class Told(NamedTuple):
-    """A conversion with everything that decides it; `amendment` is the one that holds, if any."""
+    """A conversion with everything that decides it; `amendment` is the one that holds, if any.
+
+    `before` is the compact receipt that is replaced, where it remembers what is asked today as it was then.
+    """
 
     conversion: ConversionRow
     lines: Sequence[LineRow]
@@ -35,6 +39,7 @@ class Told(NamedTuple):
     settings: CampaignSettings
     amendment: AmendmentRow | None = None
     is_duplicate: bool = False
+    before: Mapping[str, Any] | None = None
 
 
 class Settled(NamedTuple):
@@ -89,13 +94,19 @@ def work_out_stretch(told: Sequence[Told]) -> list[Settled]:
         attribute(Sale(row.occurred_at, tuple(row.coupons)), touches, policy, granted)
         for row, touches, (_, policy), granted in zip(rows, journeys, policies, grants, strict=True)
     ]
+    attributions = [
+        attribution if one.before is None else rated_as_before(one.before, attribution)
+        for one, attribution in zip(told, attributions, strict=True)
+    ]
     ratings = [
         rate(order, attribution, held.by_key)
         for order, attribution, held in zip(orders, attributions, plans, strict=True)
     ]
     bodies = [
-        compact(attribution, rating, order, version.pk)
-        for attribution, rating, order, (version, _) in zip(attributions, ratings, orders, policies, strict=True)
+        compact(attribution, rating, order, version.pk, by_group=held.by_group)
+        for attribution, rating, order, (version, _), held in zip(
+            attributions, ratings, orders, policies, plans, strict=True
+        )
     ]
     sealed = [
         seal(body, order, held.by_key, row.currency)

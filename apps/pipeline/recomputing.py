@@ -92,7 +92,7 @@ def _worked_out(receipt: Receipt, row: ConversionRow, settings: CampaignSettings
         attribution = as_remembered(receipt.body, attribute_again(row, receipt, settings))
     except JourneyGone:
         return None
-    if any(key.startswith("group:") for key in plans):
+    if "asked" not in receipt.body and any(key.startswith("group:") for key in plans):
         attribution = with_plans(receipt.body, attribution)
     rating = rate(order_of(sale, lines, settings.zone), attribution, plans)
     return [

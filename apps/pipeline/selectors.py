@@ -79,6 +79,11 @@ class Plans(NamedTuple):
         """Tell whether a goal is one that the plans were made for; sales always are."""
         return goal == "SALE" or goal in self.goals
 
+    @property
+    def by_group(self) -> bool:
+        """Tell whether groups of partners have plans of their own."""
+        return any(key.startswith("group:") for key in self.by_key)
+
     def refuse_amounts_of_others(self, currency: str) -> None:
         """Refuse a conversion in `currency` where a plan names amounts in another. Raises ForeignAmounts."""
         if self.currencies - {currency}:

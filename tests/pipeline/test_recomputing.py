@@ -148,6 +148,13 @@ def in_group(acme, slug: str = "gold") -> None:
     Partnership.objects.filter(partner=acme.partners.blog).update(group=group)
 
 
+def assign_gold(acme) -> None:
+    """The group has a plan of its own, all others 5 %."""
+    gold = {"name": "Gold", "assign": {"group": PartnerGroup.objects.get()}}
+    make_plan(acme.campaign, [{"name": "all", "when": {}, "pay": {"percent": "10"}}], **gold)
+    make_plan(acme.campaign, GOLD_OR_REST[1:], starts_at=START + timedelta(days=1))
+
+
 def give_back(acme, sale, position: int = 1) -> None:
     """One line of an order is given back and corrected."""
     Refund.objects.create(
@@ -158,23 +165,46 @@ def give_back(acme, sale, position: int = 1) -> None:
 
 
 @pytest.mark.parametrize("budget_neutral", [False, True])
-def test_a_partner_moved_to_another_group_is_corrected_by_the_one_it_had(acme, budget_neutral):
+@pytest.mark.parametrize("is_approved", [True, False])
+@pytest.mark.parametrize("is_assigned", [True, False])
+def test_a_partner_moved_to_another_group_is_corrected_by_the_one_it_had(
+    acme, budget_neutral, is_approved, is_assigned
+):
     """Half of an order at 10 % comes back when the partner's group has 5 %: it keeps 10 % of the other half."""
     make_policy(acme.campaign, START + timedelta(days=2), budget_neutral=budget_neutral)
-    make_plan(acme.campaign, GOLD_OR_REST, starts_at=START + timedelta(days=1))
     in_group(acme)
+    if is_assigned:
+        assign_gold(acme)
+    else:
+        make_plan(acme.campaign, GOLD_OR_REST, starts_at=START + timedelta(days=1))
     visitor = uuid4()
     make_touch(acme.enrollments.blog, NOON - timedelta(days=1), visitor)
     line = {"unit_price_minor": 50_00, "quantity": 1}
     sale = make_conversion(acme.campaign, 100_00, visitor=visitor, lines=[line, line])
     settle_waiting(now=NOON)
-    approve_conversions(advertiser=acme.advertiser, conversion_ids=[sale.pk], actor=SYSTEM, now=NOON)
+    if is_approved:
+        approve_conversions(advertiser=acme.advertiser, conversion_ids=[sale.pk], actor=SYSTEM, now=NOON)
     in_group(acme, "standard")
 
     give_back(acme, sale)
 
     assert [row.amount_minor for row in Commission.objects.order_by("pk")] == [10_00, -5_00]
     assert found() == []
+
+
+def test_an_open_sale_goes_by_the_new_group_once_its_partner_has_been_there_again(acme):
+    """What is remembered is of one touch: a later one of the same partner is rated by the group that it came in."""
+    make_plan(acme.campaign, GOLD_OR_REST, starts_at=START + timedelta(days=1))
+    in_group(acme)
+    visitor = uuid4()
+    make_touch(acme.enrollments.blog, NOON - timedelta(days=2), visitor)
+    sale = make_conversion(acme.campaign, 100_00, visitor=visitor)
+    settle_waiting(now=NOON)
+    in_group(acme, "standard")
+    make_touch(acme.enrollments.blog, NOON - timedelta(days=1), visitor)
+    Unsettled.objects.create(conversion=sale, advertiser=acme.advertiser, marked_at=NOON)
+    settle_waiting(now=NOON)
+    assert (Commission.objects.get().amount_minor, found()) == (5_00, [])
 
 
 def test_a_partner_who_left_its_group_makes_no_alarm_of_an_old_refund(acme):
@@ -200,9 +230,7 @@ def test_a_receipt_from_before_groups_were_remembered_makes_no_alarm(acme):
 def test_a_result_by_group_that_is_not_what_the_facts_give_is_found(acme, assign_group, monkeypatch):
     in_group(acme)
     if assign_group:
-        group = PartnerGroup.objects.get()
-        make_plan(acme.campaign, [{"name": "all", "when": {}, "pay": {"percent": "10"}}], name="Gold",
-                  assign={"group": group})  # fmt: skip
+        assign_gold(acme)
     else:
         make_plan(acme.campaign, GOLD_OR_REST, starts_at=START + timedelta(days=1))
     sale = sell(acme)

@@ -19,7 +19,9 @@ from apps.pipeline.rules.canonical import canonical_text, encode
 VERSION = 1
 
 
-def compact(attribution: Attribution, rating: Rating, order: Order, policy_key: Hashable = None) -> dict[str, Any]:
+def compact(
+    attribution: Attribution, rating: Rating, order: Order, policy_key: Hashable = None, *, by_group: bool = False
+) -> dict[str, Any]:
     """Return what must be stored to render the receipt again, in JSON types if all ids are.
 
         {"v": 1, "policy": 7, "touches": [["t0", "outside_window"], ["t1"]], "den": 4, "unpaid": [0, 0],
@@ -27,7 +29,8 @@ def compact(attribution: Attribution, rating: Rating, order: Order, policy_key: 
          "roles": ["blog", [], "blog", 1, 1], "flags": []}
 
     A touch has its reason where it was dropped; a winner its numerator, cents of commission and of revenue, plan and
-    the place of the rule that decided each line. What rules asked that may be another tomorrow is in `remembered`.
+    the place of the rule that decided each line. What plans asked that may be another tomorrow is in `remembered`;
+    `by_group` tells that groups of partners have plans of their own.
     """
     roles = attribution.roles
     return {
@@ -45,26 +48,27 @@ def compact(attribution: Attribution, rating: Rating, order: Order, policy_key: 
         ],
         "roles": [roles.initiator, list(roles.assists), roles.closer, roles.touches, roles.partners],
         "flags": sorted({*attribution.flags, *order.flags}),
-        **remembered(attribution, rating),
+        **remembered(attribution, rating, by_group),
     }
 
 
-def remembered(attribution: Attribution, rating: Rating) -> dict[str, Any]:
+def remembered(attribution: Attribution, rating: Rating, by_group: bool) -> dict[str, Any]:
     """Return what is rated by later, where the facts might say another thing then; nothing for most conversions.
 
         {"asked": [["gold", "editorial"], null]}    two winners, the second without a touch
         {"asked": [["gold", "editorial"]], "last_click": "voucher"}
 
-    `asked` are group, category and tags of the last kept touch of each winner, where a rule asks for one of them. Under
-    a budget-neutral policy one partner is asked for all, named where any rule asks of the winner, and it alone is
-    remembered. A result that is settled again and comes out the same keeps what was remembered first.
+    `asked` are group, category and tags of the last kept touch of each winner, where a rule or the choice of the plan
+    asks for one of them. Under a budget-neutral policy one partner is asked for all: it alone is remembered, and named
+    also where a rule asks for anything else of the winner. A result that is settled again and comes out the same keeps
+    what it remembers.
     """
     last_click = attribution.last_click
     asked = attribution.winners if last_click is None else (last_click,)
     found: dict[str, Any] = {}
-    if any(award.plan.asks_standing for award in rating.awards):
+    if rating.awards and (by_group or any(award.plan.asks_standing for award in rating.awards)):
         found["asked"] = [None if winner.touch is None else standing(winner.touch) for winner in asked]
-    if last_click is not None and any(award.plan.asks_winner for award in rating.awards):
+    if last_click is not None and (found or any(award.plan.asks_winner for award in rating.awards)):
         found["last_click"] = last_click.partner
     return found
 

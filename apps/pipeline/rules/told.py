@@ -70,6 +70,27 @@ def as_remembered(stored: Mapping[str, Any], attribution: Attribution) -> Attrib
     )
 
 
+def rated_as_before(stored: Mapping[str, Any], attribution: Attribution) -> Attribution:
+    """Return the attribution of an order settled anew with those whom the plans ask standing as its receipt remembers.
+
+    Only where it is still the same touch: a later one of the same partner is asked as it stands today.
+    """
+    is_one_for_all = attribution.last_click is not None
+    if "asked" not in stored or is_one_for_all != ("last_click" in stored):
+        return attribution
+    partners = {str(touch.id): touch.partner for touch in attribution.journey}
+    last = {partners.get(touch[0]): touch[0] for touch in stored["touches"] if len(touch) == 1}
+    names = [stored["last_click"]] if is_one_for_all else [winner[0] for winner in stored["winners"]]
+    asked = {last[name]: asked for name, asked in zip(names, stored["asked"], strict=True) if name in last}
+
+    def as_then(winner: Winner) -> Winner:
+        return winner if winner.touch is None else _standing(winner, asked.get(str(winner.touch.id)))
+
+    if attribution.last_click is not None:
+        return attribution._replace(last_click=as_then(attribution.last_click))
+    return attribution._replace(winners=tuple(map(as_then, attribution.winners)))
+
+
 def _standing(winner: Winner, asked: Sequence[Any] | None) -> Winner:
     if asked is None or winner.touch is None:
         return winner

@@ -23,6 +23,7 @@ from apps.commissions.writing import (
     receipt_hashes,
     receipt_touches,
     rejected_among,
+    remembering_receipts,
     write_commissions,
     write_receipts,
 )
@@ -151,8 +152,17 @@ def _work_out(conversions: Sequence[ConversionRow], decided: Collection[str], no
     settings = load_settings({row.campaign_id for row in conversions})
     campaigns = {pk: facts.campaign for pk, facts in settings.items()}
     repeated = duplicates_among(conversions, campaigns, rejected=rejected_among, now=now)
+    before = remembering_receipts([row.id for row in conversions if row.id in decided])
     told = [
-        Told(row, lines.get(row.id, ()), journey, settings[row.campaign_id], amendments.get(row.id), row.id in repeated)
+        Told(
+            row,
+            lines.get(row.id, ()),
+            journey,
+            settings[row.campaign_id],
+            amendments.get(row.id),
+            row.id in repeated,
+            before.get(row.id),
+        )
         for row, journey in zip(conversions, _journeys(conversions, decided), strict=True)
     ]
     for row, outcome in zip(conversions, work_out(told), strict=True):

@@ -21,8 +21,8 @@ LONGEST_HANG = 20.0  # seconds
 QUEUES = "settle,billing,messages,insights"
 # How often what happens, out of a hundred.
 WEIGHTS = {
-    **{"worker": 68, "collector": 7, "web": 3, "celery": 3, "beat": 1},
-    **{"valkey": 4, "valkey_away": 2, "connections": 6, "postgres": 3, "postgres_hung": 3},
+    **{"worker": 70, "collector": 7, "web": 3, "celery": 3, "beat": 1.5},
+    **{"valkey": 5, "valkey_away": 0.5, "connections": 6, "postgres": 3, "postgres_hung": 1},
 }
 
 

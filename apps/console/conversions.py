@@ -308,12 +308,13 @@ class ConversionAdmin(ReadOnlyAdmin):
         story = story_of(conversion)
         story.steps = with_changes(story.steps, conversion)
         decision = decision_of(conversion)
-        allowed = Decision.NEXT[decision.state] if decision and may(request, self.writers) else set()
+        stuck = stuck_of(conversion)
+        state = decision.state if decision else DecisionState.PENDING if stuck else None
+        allowed = Decision.NEXT[state] if state and may(request, self.writers) else set()
         if decision and decision.state == DecisionState.APPROVED:
             today = day_of(timezone.now(), access_of(request).advertiser.zone)
             allowed = allowed if decision.locks_on > today else set()
         amounts = amounts_of([conversion])[conversion.pk]
-        stuck = stuck_of(conversion)
         if stuck:
             allowed = allowed & {DecisionState.REJECTED}
         if amounts.why_unpaid:

@@ -15,6 +15,7 @@ from apps.commissions.rules import Plan, Rating, rate
 from apps.commissions.rules.deadlines import LATE, deadlines
 from apps.commissions.writing import CommissionRow, DecisionRow, ReceiptRow
 from apps.core.periods import day_of
+from apps.identity.models import Advertiser
 from apps.journeys.selectors import Candidate
 from apps.pipeline.rules import Decided, compact, seal
 from apps.pipeline.rules.told import rated_as_before
@@ -133,7 +134,11 @@ def work_out_stretch(told: Sequence[Told]) -> list[Settled]:
         for row, (version, _), rating, text, body in zip(rows, policies, ratings, texts, sealed, strict=True)
     ]
     decisions = [
-        decision_row(one.conversion, order.on or day_of(one.conversion.occurred_at, one.settings.zone), one.settings)
+        decision_row(
+            one.conversion,
+            order.on or day_of(one.conversion.occurred_at, one.settings.zone),
+            one.settings.campaign.advertiser,
+        )
         for one, order in zip(told, orders, strict=True)
     ]
     unknown = [
@@ -216,10 +221,10 @@ def rule_names(plan: Plan, picks: tuple[int | None, ...]) -> str:
     return ", ".join(sorted({plan.rules[pick].name for pick in picks if pick is not None}))[:120]
 
 
-def decision_row(conversion: ConversionRow, occurred_on: date, settings: CampaignSettings) -> DecisionRow:
-    terms = settings.campaign.advertiser
+def decision_row(conversion: ConversionRow, occurred_on: date, terms: Advertiser) -> DecisionRow:
+    """Return the open decision of a conversion, with the days that the advertiser's terms give it."""
     late = conversion.source != HISTORY and conversion.recorded_at - conversion.occurred_at > LATE
-    told_on = day_of(conversion.recorded_at, settings.zone) if late else None
+    told_on = day_of(conversion.recorded_at, terms.zone) if late else None
     days = deadlines(
         occurred_on, told_on, decide_days=terms.decide_days, lock_days=terms.lock_days, pay_days=terms.pay_days
     )

@@ -60,7 +60,7 @@ CHECKS = [
     ),
     Check(
         "I1",
-        "a conversion has its receipt and its decision, or waits to be settled",
+        "a conversion has its receipt and its decision, or waits to be settled, or was rejected instead",
         """
         SELECT c.advertiser_id, 'conversion ' || c.id,
             (r.conversion_id IS NOT NULL)::int + (d.conversion_id IS NOT NULL)::int, 2
@@ -68,6 +68,7 @@ CHECKS = [
         LEFT JOIN commissions_decision d ON d.conversion_id = c.id
         LEFT JOIN tracking_unsettled u ON u.conversion_id = c.id
         WHERE (r.conversion_id IS NULL OR d.conversion_id IS NULL)
+          AND (r.conversion_id IS NOT NULL OR d.state IS DISTINCT FROM 'REJECTED')
           AND (u.conversion_id IS NULL OR (r.conversion_id IS NULL) <> (d.conversion_id IS NULL))
         """,
     ),

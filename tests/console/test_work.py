@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from apps.attribution.models import PolicyVersion
 from apps.campaigns.models import Campaign, Enrollment, TrackingLink
-from apps.commissions.models import PlanVersion
+from apps.commissions.models import Decision, PlanVersion
 from apps.core.actors import SYSTEM
 from apps.identity.models import AdvertiserKey, Membership
 from apps.invoices.models import Invoice
@@ -228,6 +228,22 @@ def test_what_is_there_already_is_said_and_not_run_into(acme):
     second = acme.owner.post(reverse("admin:identity_legalentity_add"), entity)
     assert b"is the default; switch it off there first." in second.content
     assert acme.advertiser.legal_entities.count() == 1
+
+
+def test_what_never_had_shares_is_rejected_on_its_page(acme):
+    sale = make_conversion(acme.campaign, 10_00, NOON, "NEVER-1")
+    waits = Unsettled.objects.filter(pk=sale.pk)
+    waits.update(parked_at=NOON, attempts=8, last_error="no_plan: The campaign has no commission plan.")
+    address = reverse("admin:tracking_conversion_change", args=[sale.pk])
+    decide = reverse("admin:tracking_conversion_decide", args=[sale.pk])
+    page = acme.owner.get(address).content.decode()
+    assert 'value="retry"' in page and 'value="reject"' in page and 'value="approve"' not in page
+
+    acme.owner.post(decide, {"verb": "reject", "reason": "test"})
+    assert (Decision.objects.get(pk=sale.pk).state, waits.get().parked_at) == ("REJECTED", None)
+    waits.delete()
+    page = acme.owner.get(address).content.decode()
+    assert "before it had any shares" in page and 'value="reject"' not in page
 
 
 def test_what_was_tried_in_vain_says_why_and_is_tried_again(acme):

@@ -1,20 +1,24 @@
 """One bad row never holds up the others, whatever is wrong with it: a guard's refusal or a bug."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from uuid import uuid4
 
 import pytest
 from django.db import OperationalError, connection
 
-from apps.commissions.models import Commission, Decision, Receipt
+from apps.attribution.models import Share
+from apps.commissions.models import Commission, Decision, Move, Receipt
 from apps.commissions.selections import Selection
 from apps.core.actors import SYSTEM
+from apps.ledger.models import Posting
 from apps.pipeline.books import check_books
 from apps.pipeline.services import correcting, settling
 from apps.pipeline.services.deciding import (
     ConversionUnsettled,
+    NoSuchConversion,
     approve_conversions,
     approve_matured,
+    hold_conversions,
     reject_conversions,
 )
 from apps.pipeline.services.deciding_chunks import work_on_decisions
@@ -130,10 +134,69 @@ def test_what_was_tried_in_vain_can_be_rejected_but_not_approved(acme, stuck):
     with pytest.raises(ConversionUnsettled):
         approve_conversions(**named)
     assert reject_conversions(**named, reason="returned").moved == 1
-    assert retry_conversions(advertiser=acme.advertiser, actor=SYSTEM, now=NOON) == 1
     settle_waiting(now=NOON)
     assert Unsettled.objects.count() == 0
     assert check_books() == []
+
+
+@pytest.fixture
+def shareless(acme):
+    """A sale that could not be settled once, however often it was tried: it has neither shares nor a decision."""
+    visitor = uuid4()
+    make_touch(acme.enrollments.blog, visitor=visitor)
+    sale = make_conversion(acme.campaign, 100_00, NOON, "A-1", visitor=visitor)
+    trip("commissions_receipt", sale)
+    for _ in range(PARKED_AFTER):
+        settle_waiting(now=NOON)
+    assert (Decision.objects.count(), Unsettled.objects.get().parked_at) == (0, NOON)
+    return sale
+
+
+def reject(acme, sale) -> int:
+    named = {"advertiser": acme.advertiser, "conversion_ids": [sale.pk], "actor": SYSTEM, "now": NOON}
+    return reject_conversions(**named, reason="test").moved
+
+
+def test_what_never_had_shares_can_be_rejected_and_stays_so(acme, shareless):
+    named = {"advertiser": acme.advertiser, "conversion_ids": [shareless.pk], "actor": SYSTEM, "now": NOON}
+    for verb in (approve_conversions, hold_conversions):
+        with pytest.raises(ConversionUnsettled):
+            verb(**named)
+    with pytest.raises(NoSuchConversion):
+        reject_conversions(**{**named, "advertiser": make_advertiser("other")}, reason="test")
+    assert not Decision.objects.exists()
+
+    assert reject(acme, shareless) == 1
+    assert reject(acme, shareless) == 0
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TRIGGER trip ON commissions_receipt")
+    receive_refund(advertiser=acme.advertiser, fields={"order_ref": "A-1", "refund_ref": "R", "amount": "50"}, now=NOON)
+    settle_waiting(now=NOON)
+
+    decision = Decision.objects.get()
+    assert (decision.state, decision.reason, decision.decide_by) == ("REJECTED", "test", date(2026, 4, 9))
+    assert list(Move.objects.values_list("origin", "state")) == [("PENDING", "REJECTED")]
+    assert not Commission.objects.exists() and not Share.objects.exists() and not Posting.objects.exists()
+    assert not Unsettled.objects.exists()
+    assert check_books() == []
+
+
+def test_what_is_tried_again_just_now_is_not_rejected_without_its_shares(acme, shareless):
+    assert retry_conversions(advertiser=acme.advertiser, actor=SYSTEM, now=NOON) == 1
+    with pytest.raises(ConversionUnsettled):
+        reject(acme, shareless)
+    assert not Decision.objects.exists()
+
+
+@pytest.mark.parametrize("state", ["PENDING", "APPROVED"])
+def test_only_a_rejection_may_stand_without_a_receipt(acme, shareless, state):
+    reject(acme, shareless)
+    settle_waiting(now=NOON)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE commissions_decision DISABLE TRIGGER USER")
+    moments = {"decided_at": None, "reason": ""} if state == "PENDING" else {}
+    Decision.objects.update(state=state, **moments)
+    assert "I1" in [row.invariant for row in check_books()]
 
 
 def test_what_was_tried_in_vain_is_tried_again_at_somebodys_word(acme, stuck):

@@ -22,7 +22,7 @@ from apps.commissions.models import (
     Reason,
 )
 from apps.commissions.moving import LockedDecision, Wish, lock_for_deciding, move_decisions, owed_by
-from apps.commissions.writing import rejected_among
+from apps.commissions.writing import open_decisions, rejected_among
 from apps.core.actors import SYSTEM, Actor
 from apps.core.errors import Conflict, Invalid, NotFound, Refusal
 from apps.core.periods import day_of
@@ -33,10 +33,12 @@ from apps.identity.models import Advertiser
 from apps.ledger.models import Posting, UnstatedPosting
 from apps.ledger.services import commission_entry, post_entries
 from apps.pipeline.bell import settle_bell
+from apps.pipeline.outcomes import decision_row
 from apps.records.services import record_act
 from apps.tracking.duplicates import repeating_rejected
+from apps.tracking.facts import conversions_by_id
 from apps.tracking.models import Conversion, Unsettled
-from apps.tracking.waking import wake_repeats_of
+from apps.tracking.waking import unpark_conversions, wake_repeats_of
 
 CHUNK = 5_000
 NAMED = 50  # so many conversions of a chunk stand in the audit log by id; each one's move stands beside itself
@@ -230,14 +232,18 @@ def decide_wishes(
     today = day_of(now, advertiser.zone)
     ids = [wish.conversion_id for wish in wishes]
     rows = {row.conversion_id: row for row in lock_for_deciding(advertiser.pk, ids)}
-    waits = waits_of(wishes)
+    waits = waits_of(advertiser, wishes)
+    shareless = [wish.conversion_id for wish in wishes if wish.conversion_id not in rows and may_fall(wish, waits)]
+    if shareless:
+        _open_shareless(advertiser, shareless)
+        rows |= {row.conversion_id: row for row in lock_for_deciding(advertiser.pk, shareless)}
     decided = Decided()
     movable: dict[str, list[Wish]] = defaultdict(list)
     for wish in wishes:
         row = rows.get(wish.conversion_id)
         if row is not None and row.state == wish.state:
             decided.unchanged.append(wish.conversion_id)
-        elif code := refusal_of(row, wish, waits.get(wish.conversion_id), sources, today):
+        elif code := refusal_of(row, wish, waits, sources, today):
             decided.refused[wish.conversion_id] = code
         else:
             movable[wish.state].append(wish)
@@ -246,6 +252,9 @@ def decide_wishes(
         _post(advertiser, [rows[wish.conversion_id] for wish in group], state, today, now)
         decided.moved += [wish.conversion_id for wish in group]
         if state == DecisionState.REJECTED:
+            in_vain = [UUID(wish.conversion_id) for wish in group if may_fall(wish, waits)]
+            if in_vain:  # nothing is left to be worked out: the next look takes them off the list
+                unpark_conversions(advertiser=advertiser, conversion_ids=in_vain)
             wake_repeats_of(advertiser_id=advertiser.pk, rejected=[wish.conversion_id for wish in group])
             transaction.on_commit(settle_bell.ring)
     return decided
@@ -258,34 +267,54 @@ class Wait(StrEnum):
     IN_VAIN = "in_vain"
 
 
-def waits_of(wishes: Sequence[Wish]) -> dict[str, Wait]:
-    """Return which conversions are still to be worked out for what is wished, and how that stands.
+def waits_of(advertiser: Advertiser, wishes: Sequence[Wish]) -> dict[str, Wait]:
+    """Return which conversions of an advertiser are still to be worked out for what is wished, and how that stands.
 
     What repeats a rejected one is about to be judged again, and is approved once it is.
     """
     ids = [wish.conversion_id for wish in wishes]
-    rows = Unsettled.objects.filter(conversion_id__in=ids).values_list("conversion_id", "parked_at")
+    rows = Unsettled.objects.filter(advertiser=advertiser, conversion_id__in=ids).values_list(
+        "conversion_id", "parked_at"
+    )
     found = {str(id_): Wait.TURN if parked_at is None else Wait.IN_VAIN for id_, parked_at in rows}
     approvals = [wish.conversion_id for wish in wishes if wish.state == DecisionState.APPROVED]
     return found | dict.fromkeys(repeating_rejected(approvals, rejected=rejected_among), Wait.TURN)
 
 
+def may_fall(wish: Wish, waits: Mapping[str, Wait]) -> bool:
+    """Tell whether a wish is to reject what was tried in vain: then it owes nothing, whatever it would have come to."""
+    return wish.state == DecisionState.REJECTED and waits.get(wish.conversion_id) == Wait.IN_VAIN
+
+
 def refusal_of(
-    row: LockedDecision | None, wish: Wish, wait: Wait | None, sources: Collection[str], today: date
+    row: LockedDecision | None, wish: Wish, waits: Mapping[str, Wait], sources: Collection[str], today: date
 ) -> str | None:
     """Return why a decision may not go where it is wished, or nothing.
 
-    What cannot be worked out can still be rejected: then it owes nothing, whatever it would have come to.
+    What cannot be worked out can still be rejected, also where it never had shares or a decision.
     """
+    wait = waits.get(wish.conversion_id)
     if row is None:
         return ConversionUnsettled.code if wait else NoSuchConversion.code
     if row.state not in sources or wish.state not in Decision.NEXT[row.state]:
         return ConversionAlreadyDecided.code
     if row.state == DecisionState.APPROVED and row.locks_on <= today:
         return ConversionLocked.code
-    if wait is None or (wait == Wait.IN_VAIN and wish.state == DecisionState.REJECTED):
+    if wait is None or may_fall(wish, waits):
         return None
     return ConversionUnsettled.code
+
+
+def _open_shareless(advertiser: Advertiser, ids: Sequence[str]) -> None:
+    """Open the decisions of conversions that never had shares; those that somebody tries again just now are left out.
+
+    Holding their parked rows keeps settling away, which opens a decision itself.
+    """
+    parked = Unsettled.objects.select_for_update(skip_locked=True, of=("self",)).filter(
+        advertiser=advertiser, conversion_id__in=ids, parked_at__isnull=False, conversion__decision__isnull=True
+    )
+    rows = conversions_by_id(list(parked.order_by("pk").values_list("pk", flat=True)))
+    open_decisions([decision_row(row, day_of(row.occurred_at, advertiser.zone), advertiser) for row in rows])
 
 
 def note_decided(advertiser: Advertiser, wish: Wish, moved: Sequence[str], actor: Actor, now: datetime) -> None:

@@ -28,6 +28,7 @@ from apps.pipeline.services.deciding import (
     Wait,
     check_reason,
     decide_wishes,
+    may_fall,
     refusal_of,
     waits_of,
 )
@@ -194,7 +195,7 @@ def foresee(advertiser: Advertiser, items: Sequence[JobItem], *, now: datetime) 
     wishes = {
         target.id: Wish(target.id, row.state) for row in rows.values() if (target := known.get(row.name)) is not None
     }
-    waits = waits_of(list(wishes.values()))
+    waits = waits_of(advertiser, list(wishes.values()))
     today = day_of(now, advertiser.zone)
     waiting = [item for item in items if item.pk in rows]
     taken = _named_before(waiting, known)
@@ -209,10 +210,10 @@ def foresee(advertiser: Advertiser, items: Sequence[JobItem], *, now: datetime) 
             _note(item, REFUSED, RepeatedInList())
             continue
         taken.add(target.id)
-        decision, wait = decisions.get(target.id), waits.get(target.id)
+        decision = decisions.get(target.id)
         try:
             part = row.is_of_parts and _would_change(row, target, decision, left[target.id])
-            plain = row.state and not (row.lines or row.skus) and _would_move(wishes[target.id], decision, wait, today)
+            plain = row.state and not (row.lines or row.skus) and _would_move(wishes[target.id], decision, waits, today)
         except Refusal as refusal:
             _note(item, REFUSED, refusal)
         else:
@@ -228,9 +229,11 @@ def _would_change(row: Listed, target: Known, decision: LockedDecision | None, l
     return left.would_change(lines=row.lines, skus=row.skus, amount_minor=amount_minor)
 
 
-def _would_move(wish: Wish, decision: LockedDecision | None, wait: Wait | None, today: date) -> bool:
+def _would_move(wish: Wish, decision: LockedDecision | None, waits: Mapping[str, Wait], today: date) -> bool:
     if decision is not None and decision.state == wish.state:
         return False
-    if code := refusal_of(decision, wish, wait, EVERY_STATE, today):
+    if decision is None and may_fall(wish, waits):
+        return True
+    if code := refusal_of(decision, wish, waits, EVERY_STATE, today):
         raise REFUSALS[code]
     return True

@@ -64,7 +64,7 @@ class Commission(models.Model):
         indexes = [
             models.Index(fields=["partner", "-occurred_at"], name="commissions_of_partner"),
             models.Index(fields=["advertiser", "-occurred_at"], name="commissions_by_time"),
-            models.Index(fields=["conversion"], condition=~models.Q(kind="SALE"), name="corrections_of_conversion"),
+            models.Index(fields=["conversion"], name="commissions_of_conversion"),
             models.Index(
                 fields=["corrects"], condition=models.Q(corrects__isnull=False), name="corrections_of_commission"
             ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -139,3 +139,14 @@ def candidates_by_id(advertiser_id: int, ids: Sequence[UUID | str]) -> dict[str,
         [advertiser_id, array_of(ids)],
     )
     return {row[0]: Candidate._make(row) for row in rows}
+
+
+def candidates_of(named: Mapping[int, Collection[str]]) -> dict[tuple[int, str], Candidate]:
+    """Return touches that are named by advertiser, by advertiser and id, in one query; dropped ones are missing."""
+    ids = {id_ for own in named.values() for id_ in own}
+    rows = read_rows(
+        f"SELECT advertiser_id, {FACTS} FROM tracking_touchpoint "
+        "WHERE id = ANY(%s::uuid[]) AND advertiser_id = ANY(%s::bigint[])",
+        [array_of(ids), array_of(named)],
+    )
+    return {(row[0], row[1]): Candidate._make(row[1:]) for row in rows}

@@ -12,8 +12,7 @@ from apps.core.money import Money
 from apps.journeys.selectors import Candidate, candidates_by_id
 from apps.partners.models import Partner
 from apps.pipeline.rules import canonical_bytes, render
-from apps.pipeline.stored import stored_order, stored_plans
-from apps.tracking.facts import conversions_by_id
+from apps.pipeline.stored import Stored, read_stored, stored_order, stored_plans
 
 
 class NotSettled(NotFound):
@@ -31,7 +30,7 @@ def explain_conversion(conversion_id: UUID) -> dict[str, Any]:
     receipt = Receipt.objects.select_related("conversion__advertiser").filter(pk=conversion_id).first()
     if receipt is None:
         raise NotSettled
-    long, verified = rendered(receipt)
+    long, verified = rendered(receipt, read_stored([receipt]))
     touches = candidates_by_id(receipt.advertiser_id, [touch["id"] for touch in long["touches"]])
     slugs = dict(
         Partner.objects.filter(pk__in={touch.partner_id for touch in touches.values() if touch.partner_id}).values_list(
@@ -64,12 +63,10 @@ def corrections_of(receipt: Receipt) -> list[dict[str, Any]]:
     ]
 
 
-def rendered(receipt: Receipt) -> tuple[dict[str, Any], bool]:
+def rendered(receipt: Receipt, stored: Stored) -> tuple[dict[str, Any], bool]:
     """Return the long form of a stored receipt, and whether its bytes have the hash written at settlement."""
-    conversion = receipt.conversion
-    [row] = conversions_by_id([conversion.pk])
-    order = stored_order(row, receipt, conversion.advertiser.zone)
-    plans = stored_plans(receipt)
+    order = stored_order(receipt, receipt.conversion.advertiser.zone, stored)
+    plans = stored_plans(receipt, stored)
     long = render(receipt.body, order, plans, receipt.currency)
     return long, sha256(canonical_bytes(long)).hexdigest() == receipt.sha256
 

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Max
 
 from apps.attribution.rules import Policy
@@ -26,11 +27,12 @@ from apps.pipeline.receipts import rendered
 from apps.pipeline.rules.told import as_remembered, with_plans
 from apps.pipeline.selectors import CampaignSettings, load_settings
 from apps.pipeline.services.correcting import change_of, target_amounts
-from apps.pipeline.stored import JourneyGone, attribute_again, stored_plans, stored_sale
-from apps.tracking.facts import ConversionRow, amendments_of, conversions_by_id, refunds_of
+from apps.pipeline.stored import JourneyGone, Stored, attribute_again, read_stored, stored_plans, stored_sale
+from apps.tracking.facts import amendments_of, refunds_of
 from apps.tracking.forgetting import kept_journeys
 from apps.tracking.models import AwaitedClick, AwaitedSale, Stirred, Unsettled
 
+BATCH = 500
 OPEN = (DecisionState.PENDING, DecisionState.ON_HOLD)
 
 
@@ -39,14 +41,17 @@ def unlike_the_facts(ids: Collection[UUID]) -> Iterator[tuple[Receipt, str]]:
 
     Asked are the bytes of the receipt, its shares and cents, what corrections left of them, and, where nothing is
     decided yet, whether every touch that is there now was heard. Conversions with work waiting are passed by.
+    A batch takes the same number of queries however many it holds.
     """
+    places = sorted(ids)
+    for start in range(0, len(places), BATCH):
+        yield from _unlike_among(places[start : start + BATCH])
+
+
+def _unlike_among(ids: Sequence[UUID]) -> Iterator[tuple[Receipt, str]]:
     receipts = list(_receipts(ids))
     before = _last_commissions(ids)
-    rows = {row.id: row for row in conversions_by_id([receipt.pk for receipt in receipts])}
-    settings = load_settings({row.campaign_id for row in rows.values()})
-    found = {receipt.pk: _unlike(receipt, rows[str(receipt.pk)], settings) for receipt in receipts}
-    for id_, why in [*_uncorrected(receipts, rows, settings), *_unheard(receipts, rows)]:
-        found[id_] = found[id_] or why
+    found = _found(receipts)
     # Asked last: whatever came in between has left its mark by now, or has been settled into other rows.
     wrong = [receipt for receipt in receipts if found[receipt.pk]]
     waiting = _waiting(wrong)
@@ -56,6 +61,25 @@ def unlike_the_facts(ids: Collection[UUID]) -> Iterator[tuple[Receipt, str]]:
         same = hashes.get(receipt.pk) == receipt.sha256 and before.get(receipt.pk) == after.get(receipt.pk)
         if same and receipt.pk not in waiting:
             yield receipt, found[receipt.pk]
+
+
+def _found(receipts: Sequence[Receipt]) -> dict[UUID, str]:
+    """Return by conversion why it is not what the facts give; whatever cannot even be read is found by halving."""
+    try:
+        with transaction.atomic():
+            stored = read_stored(receipts)
+            settings = load_settings({row.campaign_id for row in stored.rows.values()})
+            found = {receipt.pk: _unlike(receipt, settings, stored) for receipt in receipts}
+            for id_, why in [*_uncorrected(receipts, settings, stored), *_unheard(receipts, stored)]:
+                found[id_] = found[id_] or why
+            return found
+    except DATABASE_AWAY:
+        raise
+    except Exception as error:
+        if len(receipts) == 1:
+            return {receipts[0].pk: f"cannot be worked out again: {type(error).__name__}: {error}"}
+        middle = len(receipts) // 2
+        return _found(receipts[:middle]) | _found(receipts[middle:])
 
 
 def _receipts(ids: Collection[UUID]) -> Sequence[Receipt]:
@@ -68,28 +92,28 @@ def _last_commissions(ids: Collection[UUID]) -> dict[UUID, int]:
     return dict(rows.annotate(newest=Max("pk")))
 
 
-def _unlike(receipt: Receipt, row: ConversionRow, settings: Mapping[int, CampaignSettings]) -> str:
+def _unlike(receipt: Receipt, settings: Mapping[int, CampaignSettings], stored: Stored) -> str:
     try:
-        if not rendered(receipt)[1]:
+        if not rendered(receipt, stored)[1]:
             return "rendered again it has another hash"
     except Exception as error:
         return f"cannot be rendered: {error}"
     try:
-        again = _worked_out(receipt, row, settings[row.campaign_id])
+        again = _worked_out(receipt, settings[stored.rows[str(receipt.pk)].campaign_id], stored)
     except Exception as error:
         return f"cannot be worked out again: {type(error).__name__}: {error}"
-    stored = [winner[:4] for winner in receipt.body["winners"]]
-    return "" if again in (None, stored) else f"worked out again it gives {again}, stored is {stored}"
+    kept = [winner[:4] for winner in receipt.body["winners"]]
+    return "" if again in (None, kept) else f"worked out again it gives {again}, stored is {kept}"
 
 
-def _worked_out(receipt: Receipt, row: ConversionRow, settings: CampaignSettings) -> list[list[object]] | None:
+def _worked_out(receipt: Receipt, settings: CampaignSettings, stored: Stored) -> list[list[object]] | None:
     """Return partner, numerator, cents and revenue of each winner; None where the facts of that day are not kept."""
-    sale, lines = stored_sale(row, receipt)
-    plans = stored_plans(receipt)
+    sale, lines = stored_sale(receipt, stored)
+    plans = stored_plans(receipt, stored)
     if sale.coupons or _policy_asks(parsed_policy(receipt.policy_version)) or not _remembers(receipt, plans):
         return None
     try:
-        attribution = as_remembered(receipt.body, attribute_again(row, receipt, settings))
+        attribution = as_remembered(receipt.body, attribute_again(receipt, settings, stored))
     except JourneyGone:
         return None
     if "asked" not in receipt.body and any(key.startswith("group:") for key in plans):
@@ -117,10 +141,10 @@ def _asks(condition: Condition) -> bool:
 
 
 def _uncorrected(
-    receipts: Sequence[Receipt], rows: Mapping[str, ConversionRow], settings: Mapping[int, CampaignSettings]
+    receipts: Sequence[Receipt], settings: Mapping[int, CampaignSettings], stored: Stored
 ) -> Iterator[tuple[UUID, str]]:
     """Yield the conversions whose refunds and amendments leave other amounts than are booked."""
-    ids = list(rows)
+    ids = list(stored.rows)
     refunds, amendments = refunds_of(ids), amendments_of(ids)
     changed = [receipt for receipt in receipts if str(receipt.pk) in refunds.keys() | amendments.keys()]
     booked: dict[UUID, dict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -130,12 +154,12 @@ def _uncorrected(
         booked[commission.conversion_id][commission.partner.slug] += commission.amount_minor
     rejected = set(Decision.objects.filter(pk__in=ids, state=DecisionState.REJECTED).values_list("pk", flat=True))
     for receipt in changed:
-        row = rows[str(receipt.pk)]
-        if not _remembers(receipt, stored_plans(receipt)):
+        row = stored.rows[str(receipt.pk)]
+        if not _remembers(receipt, stored_plans(receipt, stored)):
             continue
         change = change_of(row, receipt, refunds.get(row.id, ()), amendments.get(row.id))
         try:
-            targets = target_amounts(change, receipt, settings[row.campaign_id])
+            targets = target_amounts(change, receipt, settings[row.campaign_id], stored)
         except Refusal:  # it waits on the work list with this, for whoever can help it
             continue
         except DATABASE_AWAY:
@@ -147,13 +171,13 @@ def _uncorrected(
             yield receipt.pk, f"corrected it comes to {targets}, booked is {dict(booked[receipt.pk])}"
 
 
-def _unheard(receipts: Sequence[Receipt], rows: Mapping[str, ConversionRow]) -> Iterator[tuple[UUID, str]]:
+def _unheard(receipts: Sequence[Receipt], stored: Stored) -> Iterator[tuple[UUID, str]]:
     """Yield the undecided conversions before which there are touches that their receipt does not know."""
-    undecided = Decision.objects.filter(pk__in=list(rows), state__in=OPEN).values_list("pk", flat=True)
-    asked = [receipt for receipt in receipts if receipt.pk in set(undecided)]
+    undecided = set(Decision.objects.filter(pk__in=list(stored.rows), state__in=OPEN).values_list("pk", flat=True))
+    asked = [receipt for receipt in receipts if receipt.pk in undecided]
     erased = kept_journeys([str(receipt.pk) for receipt in asked])
     asked = [receipt for receipt in asked if str(receipt.pk) not in erased]
-    journeys = gather_candidates([rows[str(receipt.pk)] for receipt in asked])
+    journeys = gather_candidates([stored.rows[str(receipt.pk)] for receipt in asked])
     for receipt, journey in zip(asked, journeys, strict=True):
         unheard = {touch.id for touch in journey} - {touch[0] for touch in receipt.body["touches"]}
         if unheard:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -151,7 +151,6 @@ WHERE p.conversion_id = ANY(%s::uuid[])
 AMENDMENTS = f"""
 SELECT DISTINCT ON (conversion_id) * FROM ({OF_ORDERS}) told ORDER BY conversion_id, sequence DESC, turn DESC
 """
-AMENDMENT_AT = f"SELECT * FROM ({OF_ORDERS}) told WHERE sequence = %s AND turn = %s"
 
 
 def refunds_of(ids: Sequence[UUID | str]) -> dict[str, list[RefundRow]]:
@@ -168,9 +167,10 @@ def amendments_of(ids: Sequence[UUID | str]) -> dict[str, AmendmentRow]:
     return {row[0]: _amendment(row) for row in read_rows(AMENDMENTS, [array_of(ids)] * 2)}
 
 
-def amendment_at(id_: UUID | str, sequence: int, turn: int) -> AmendmentRow:
-    """Return the amendment of a conversion at a place that is there."""
-    return _amendment(read_rows(AMENDMENT_AT, [*[array_of([id_])] * 2, sequence, turn])[0])
+def amendments_at(places: Mapping[str, tuple[int, int]]) -> dict[str, AmendmentRow]:
+    """Return the amendments of conversions at places that are named by conversion; without one nothing is asked."""
+    rows = read_rows(OF_ORDERS, [array_of(places)] * 2) if places else []
+    return {row[0]: _amendment(row) for row in rows if (row[1], row[3]) == places[row[0]]}
 
 
 def _amendment(row: tuple) -> AmendmentRow:

@@ -4,12 +4,16 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from apps.commissions.models import Commission, Receipt
+from apps.core import reading
 from apps.core.actors import SYSTEM
 from apps.partners.models import PartnerGroup, Partnership, PartnershipState
 from apps.pipeline import recomputing
 from apps.pipeline.books import check_books
+from apps.pipeline.parsing import forget_parsed
 from apps.pipeline.services.deciding import approve_conversions, reject_conversions
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.models import Amendment, Refund, Stirred, Unsettled
@@ -239,7 +243,7 @@ def test_a_result_by_group_that_is_not_what_the_facts_give_is_found(acme, assign
     receipt = Receipt.objects.get(pk=sale.pk)
     receipt.body["winners"][0][2] += 1
     Receipt.objects.filter(pk=sale.pk).update(body=receipt.body)
-    monkeypatch.setattr(recomputing, "rendered", lambda receipt: ({}, True))
+    monkeypatch.setattr(recomputing, "rendered", lambda *_: ({}, True))
     assert any(message.startswith("worked out again") for _, message in found())
 
 
@@ -253,3 +257,39 @@ def test_a_fault_with_one_result_is_told_of_it_alone(acme, monkeypatch):
     monkeypatch.setattr(recomputing, "target_amounts", lambda *_: {}["slug"])
     [(invariant, message)] = found()
     assert invariant == "I6" and "KeyError" in message
+
+
+def test_a_receipt_that_cannot_even_be_read_is_told_of_it_alone(acme):
+    sales = [sell(acme, order_ref=f"A-{number}") for number in range(3)]
+    Receipt.objects.filter(pk=sales[1].pk).update(body={})
+    [(subject, message)] = [(row.subject, row.message) for row in check_books() if row.invariant == "I6"]
+    assert subject == f"conversion {sales[1].pk}" and message == "cannot be worked out again: KeyError: 'touches'"
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_results_are_worked_out_again_in_as_many_queries_for_three_as_for_one(acme, count, monkeypatch):
+    """Each was amended, settled, and then given back in part: everything that can be asked of it is."""
+    asked = []
+
+    class Counted(reading.Cursor):
+        def execute(self, *args, **kwargs):
+            asked.append(args)
+            return super().execute(*args, **kwargs)
+
+    for number in range(count):
+        sale = sell(acme, order_ref=f"A-{number}")
+        Amendment.objects.create(
+            advertiser=acme.advertiser, conversion=sale, sequence=1, content_hash="x", recorded_at=NOON,
+            content={"amount_minor": 90_00},
+        )  # fmt: skip
+        settle_waiting(now=NOON)
+        Refund.objects.create(
+            advertiser=acme.advertiser, order_ref=sale.order_ref, refund_ref="r1", kind="LINES", occurred_at=NOON,
+            recorded_at=NOON, content_hash="r1", lines=[{"position": 1, "quantity": 1}],
+        )  # fmt: skip
+        settle_waiting(now=NOON)
+    forget_parsed()
+    monkeypatch.setattr(reading, "Cursor", Counted)
+    with CaptureQueriesContext(connection) as queries:
+        assert list(recomputing.unlike_the_facts(set(Receipt.objects.values_list("pk", flat=True)))) == []
+    assert (len(queries), len(asked)) == (21, 9)

@@ -20,14 +20,13 @@ from apps.core.reading import DATABASE_AWAY
 from apps.ledger.services import commission_entry, post_entries
 from apps.pipeline.rules.reductions import LINES, amounts_after
 from apps.pipeline.selectors import CampaignSettings, load_settings
-from apps.pipeline.stored import place_of, stored_plans, stored_sale, told_attribution
+from apps.pipeline.stored import Stored, place_of, read_stored, stored_plans, stored_sale, told_attribution
 from apps.tracking.facts import (
     AmendmentRow,
     ConversionRow,
     RefundRow,
     amended,
     amendments_of,
-    lines_of,
     refunds_of,
 )
 
@@ -70,6 +69,7 @@ def correct_conversions(rows: Sequence[ConversionRow], now: datetime) -> dict[st
     }
     decisions = {str(row.pk): row for row in Decision.objects.filter(pk__in=list(receipts))}
     settings = load_settings({row.campaign_id for row in touched})
+    stored = read_stored(list(receipts.values()))
     errors: dict[str, str] = {}
     for row in touched:
         receipt = receipts.get(row.id)
@@ -77,7 +77,7 @@ def correct_conversions(rows: Sequence[ConversionRow], now: datetime) -> dict[st
             continue
         change = change_of(row, receipt, refunds.get(row.id, ()), amendments.get(row.id))
         try:
-            _correct(change, receipt, decisions[row.id], settings[row.campaign_id], now)
+            _correct(change, receipt, decisions[row.id], settings[row.campaign_id], stored, now)
         except Refusal as refusal:
             errors[row.id] = f"{refusal.code}: {refusal.message}"
         except DATABASE_AWAY:
@@ -97,8 +97,10 @@ def change_of(
 
 
 @transaction.atomic
-def _correct(change: Change, receipt: Receipt, decision: Decision, settings: CampaignSettings, now: datetime) -> None:
-    targets = target_amounts(change, receipt, settings)
+def _correct(
+    change: Change, receipt: Receipt, decision: Decision, settings: CampaignSettings, stored: Stored, now: datetime
+) -> None:
+    targets = target_amounts(change, receipt, settings, stored)
     booked: dict[str, int] = defaultdict(int)
     originals: dict[str, Commission] = {}
     for commission in Commission.objects.filter(conversion_id=change.row.id).select_related("partner").order_by("pk"):
@@ -145,23 +147,23 @@ def _correct(change: Change, receipt: Receipt, decision: Decision, settings: Cam
         )
 
 
-def target_amounts(change: Change, receipt: Receipt, settings: CampaignSettings) -> dict[str, int]:
+def target_amounts(change: Change, receipt: Receipt, settings: CampaignSettings, stored: Stored) -> dict[str, int]:
     """Return what each winner is to have in all, in cents, from the receipt and what came after it.
 
     Raises JourneyGone where lines must be rated again by a touch that is no longer kept.
     """
     winners = receipt.body["winners"]
     amounts = [winner[2] for winner in winners]
-    row, lines = stored_sale(change.row, receipt)
+    row, lines = stored_sale(receipt, stored)
     if change.amendment is not None:
-        row, lines = amended(change.row, lines_of([change.row.id]).get(change.row.id, ()), change.amendment.content)
+        row, lines = amended(change.row, stored.lines.get(change.row.id, ()), change.amendment.content)
     order = order_of(row, lines, settings.zone)
     facts = refund_facts(change.refunds, row, lines)
     attribution: Attribution | None = None
     plans: dict[str, Plan] | None = None
     if change.amendment is not None or any(fact.kind == LINES for fact in facts):
-        plans = stored_plans(receipt)
-        attribution = told_attribution(change.row, receipt, settings, plans)
+        plans = stored_plans(receipt, stored)
+        attribution = told_attribution(receipt, settings, plans, stored)
     if change.amendment is not None and attribution is not None and plans is not None:
         amounts = [award.commission for award in rate(order, attribution, plans).awards]
     ranks = [w.rank for w in attribution.winners] if attribution else ranks_of(len(winners))

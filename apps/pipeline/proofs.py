@@ -1,4 +1,8 @@
-"""What must hold in the books, as queries: each returns the rows that are wrong."""
+"""What must hold in the books, as queries: each returns the rows that are wrong.
+
+A query names whole tables. Of one advertiser it is asked with a part of each in the table's place: such a part is found
+by an index, whatever the planner knows, and nobody else's rows are read.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,54 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A query that returns (advertiser id, subject, found, expected) for every row that is wrong."""
+    """A query that returns (advertiser id, subject, found, expected) for every row that is wrong.
+
+    One that is `of_conversions` compares what hangs on each by itself, so that it can be asked of some of them.
+    """
 
     invariant: str
     says: str
     sql: str
+    of_conversions: bool = False
+
+    @property
+    def sql_of_part(self) -> str:
+        """Return the query for the conversions of `%(ids)s`, or else for the advertiser `%(advertiser)s`."""
+        parts = OF_CONVERSIONS if self.of_conversions else OF_ADVERTISER
+        names = ", ".join(f"{table} AS NOT MATERIALIZED ({part})" for table, part in parts.items() if table in self.sql)
+        return f"WITH {names} SELECT * FROM ({self.sql}) found"
+
+
+OF_CONVERSIONS = {
+    "tracking_conversion": "SELECT * FROM tracking_conversion WHERE id = ANY(%(ids)s::uuid[])",
+    **{
+        table: f"SELECT * FROM {table} WHERE conversion_id = ANY(%(ids)s::uuid[])"
+        for table in (
+            *("attribution_share", "commissions_commission", "commissions_receipt", "commissions_decision"),
+            *("tracking_unsettled", "tracking_repeat"),
+        )
+    },
+}
+OF_ADVERTISER = {
+    table: f"SELECT * FROM {table} WHERE advertiser_id = %(advertiser)s"
+    for table in (
+        *(
+            "tracking_conversion",
+            "commissions_commission",
+            "ledger_account",
+            "ledger_posting",
+            "ledger_unstatedposting",
+        ),
+        *("statements_statement", "statements_statementline", "invoices_invoice", "invoices_settlement"),
+        *("invoices_numberseries", "records_document"),
+    )
+}
+# Decisions have no index by advertiser: each is asked for by its key.
+OF_ADVERTISER["commissions_decision"] = """
+    SELECT d.* FROM (
+        SELECT DISTINCT conversion_id FROM commissions_commission WHERE advertiser_id = %(advertiser)s
+    ) m CROSS JOIN LATERAL (SELECT * FROM commissions_decision WHERE conversion_id = m.conversion_id OFFSET 0) d
+"""
 
 
 CHECKS = [
@@ -23,6 +70,7 @@ CHECKS = [
         FROM attribution_share GROUP BY conversion_id
         HAVING sum(numerator) <> max(denominator) OR min(denominator) <> max(denominator)
         """,
+        of_conversions=True,
     ),
     Check(
         "I1",
@@ -36,9 +84,10 @@ CHECKS = [
         LEFT JOIN tracking_amendment a
             ON a.conversion_id IN (c.id, p.original_id) AND a.sequence = (r.body ->> 'amendment')::int
             AND a.turn = coalesce((r.body ->> 'turn')::int, 0)
-        GROUP BY c.id, a.id
+        GROUP BY c.advertiser_id, c.id, c.amount_minor, a.id, a.content
         HAVING sum(s.revenue_minor) <> coalesce((a.content ->> 'amount_minor')::bigint, c.amount_minor)
         """,
+        of_conversions=True,
     ),
     Check(
         "I1",
@@ -47,6 +96,7 @@ CHECKS = [
         SELECT min(advertiser_id), 'conversion ' || conversion_id || ' partner ' || partner_id, sum(amount_minor), 0
         FROM commissions_commission GROUP BY conversion_id, partner_id HAVING sum(amount_minor) < 0
         """,
+        of_conversions=True,
     ),
     Check(
         "I1",
@@ -55,8 +105,10 @@ CHECKS = [
         SELECT r.advertiser_id, 'conversion ' || r.conversion_id, coalesce(sum(m.amount_minor), 0), r.total_minor
         FROM commissions_receipt r
         LEFT JOIN commissions_commission m ON m.conversion_id = r.conversion_id AND m.kind = 'SALE'
-        GROUP BY r.conversion_id HAVING coalesce(sum(m.amount_minor), 0) <> r.total_minor
+        GROUP BY r.advertiser_id, r.conversion_id, r.total_minor
+        HAVING coalesce(sum(m.amount_minor), 0) <> r.total_minor
         """,
+        of_conversions=True,
     ),
     Check(
         "I1",
@@ -71,6 +123,7 @@ CHECKS = [
           AND (r.conversion_id IS NOT NULL OR d.state IS DISTINCT FROM 'REJECTED')
           AND (u.conversion_id IS NULL OR (r.conversion_id IS NULL) <> (d.conversion_id IS NULL))
         """,
+        of_conversions=True,
     ),
     Check(
         "I1",
@@ -95,15 +148,18 @@ CHECKS = [
         WHERE said.numerator IS DISTINCT FROM kept.numerator OR said.denominator IS DISTINCT FROM kept.denominator
            OR said.amount IS DISTINCT FROM kept.amount_minor OR said.revenue IS DISTINCT FROM kept.revenue_minor
         """,
+        of_conversions=True,
     ),
     Check(
         "I2",
         "a posting has two accounts of one currency and a positive amount",
         """
         SELECT p.advertiser_id, p.reference, p.amount_minor, 1
-        FROM ledger_posting p JOIN ledger_account d ON d.id = p.debit_id JOIN ledger_account c ON c.id = p.credit_id
-        WHERE p.amount_minor <= 0 OR d.id = c.id OR d.currency <> p.currency OR c.currency <> p.currency
-           OR d.advertiser_id <> p.advertiser_id OR c.advertiser_id <> p.advertiser_id
+        FROM ledger_posting p LEFT JOIN ledger_account d ON d.id = p.debit_id
+        LEFT JOIN ledger_account c ON c.id = p.credit_id
+        WHERE p.amount_minor <= 0 OR d.id = c.id
+           OR (d.currency, d.advertiser_id) IS DISTINCT FROM (p.currency, p.advertiser_id)
+           OR (c.currency, c.advertiser_id) IS DISTINCT FROM (p.currency, p.advertiser_id)
         """,
     ),
     Check(
@@ -111,10 +167,12 @@ CHECKS = [
         "accrued to a partner is what is unstated or stated and not settled",
         """
         WITH book AS (
-            SELECT a.advertiser_id, a.partner_id, a.currency,
-                coalesce((SELECT sum(amount_minor) FROM ledger_posting WHERE credit_id = a.id), 0)
-                - coalesce((SELECT sum(amount_minor) FROM ledger_posting WHERE debit_id = a.id), 0) AS accrued
-            FROM ledger_account a WHERE a.kind = 'PARTNER_ACCRUED'
+            SELECT a.advertiser_id, a.partner_id, a.currency, coalesce(sum(m.amount), 0) AS accrued
+            FROM ledger_account a LEFT JOIN (
+                SELECT credit_id AS account_id, amount_minor AS amount FROM ledger_posting
+                UNION ALL SELECT debit_id, -amount_minor FROM ledger_posting
+            ) m ON m.account_id = a.id
+            WHERE a.kind = 'PARTNER_ACCRUED' GROUP BY a.id, a.advertiser_id, a.partner_id, a.currency
         ), waiting AS (
             SELECT advertiser_id, partner_id, currency, sum(signed_minor) AS amount FROM ledger_unstatedposting
             GROUP BY 1, 2, 3
@@ -136,10 +194,12 @@ CHECKS = [
         "payable to a partner is what its open documents and settlements without a document say",
         """
         WITH book AS (
-            SELECT a.advertiser_id, a.partner_id, a.currency,
-                coalesce((SELECT sum(amount_minor) FROM ledger_posting WHERE credit_id = a.id), 0)
-                - coalesce((SELECT sum(amount_minor) FROM ledger_posting WHERE debit_id = a.id), 0) AS payable
-            FROM ledger_account a WHERE a.kind = 'PARTNER_PAYABLE'
+            SELECT a.advertiser_id, a.partner_id, a.currency, coalesce(sum(m.amount), 0) AS payable
+            FROM ledger_account a LEFT JOIN (
+                SELECT credit_id AS account_id, amount_minor AS amount FROM ledger_posting
+                UNION ALL SELECT debit_id, -amount_minor FROM ledger_posting
+            ) m ON m.account_id = a.id
+            WHERE a.kind = 'PARTNER_PAYABLE' GROUP BY a.id, a.advertiser_id, a.partner_id, a.currency
         ), documents AS (
             SELECT advertiser_id, partner_id, currency, sum(gross_minor) AS amount FROM invoices_invoice
             WHERE kind = 'self_billed_invoice' GROUP BY 1, 2, 3
@@ -185,6 +245,7 @@ CHECKS = [
             UNION SELECT conversion_id, currency FROM commissions_receipt
         ) x ON x.conversion_id = c.id WHERE x.currency <> c.currency
         """,
+        of_conversions=True,
     ),
     Check(
         "I5",
@@ -210,7 +271,8 @@ CHECKS = [
         """
         SELECT s.advertiser_id, 'statement ' || s.id, coalesce(sum(l.amount_minor), 0), s.earned_minor
         FROM statements_statement s LEFT JOIN statements_statementline l ON l.statement_id = s.id
-        GROUP BY s.id HAVING coalesce(sum(l.amount_minor), 0) <> s.earned_minor OR count(l.id) <> s.line_count
+        GROUP BY s.advertiser_id, s.id, s.earned_minor, s.line_count
+        HAVING coalesce(sum(l.amount_minor), 0) <> s.earned_minor OR count(l.id) <> s.line_count
         """,
     ),
     Check(
@@ -219,10 +281,10 @@ CHECKS = [
         """
         SELECT l.advertiser_id, 'statement line ' || l.id, l.amount_minor,
             CASE WHEN a.kind = 'PARTNER_ACCRUED' THEN p.amount_minor ELSE -p.amount_minor END
-        FROM statements_statementline l JOIN ledger_posting p ON p.id = l.posting_id
-        JOIN ledger_account a ON a.id = p.credit_id JOIN statements_statement s ON s.id = l.statement_id
-        WHERE l.amount_minor <> CASE WHEN a.kind = 'PARTNER_ACCRUED' THEN p.amount_minor ELSE -p.amount_minor END
-           OR p.due_on >= upper(s.period)
+        FROM statements_statementline l LEFT JOIN ledger_posting p ON p.id = l.posting_id
+        LEFT JOIN ledger_account a ON a.id = p.credit_id LEFT JOIN statements_statement s ON s.id = l.statement_id
+        WHERE (p.due_on < upper(s.period)) IS NOT TRUE OR l.amount_minor IS DISTINCT FROM
+            CASE WHEN a.kind = 'PARTNER_ACCRUED' THEN p.amount_minor ELSE -p.amount_minor END
         """,
     ),
     Check(
@@ -231,7 +293,7 @@ CHECKS = [
         """
         SELECT n.advertiser_id, 'series ' || n.id, count(i.id), n.last_place
         FROM invoices_numberseries n LEFT JOIN invoices_invoice i ON i.series_id = n.id
-        GROUP BY n.id
+        GROUP BY n.advertiser_id, n.id, n.last_place
         HAVING count(i.id) <> n.last_place OR (count(i.id) > 0 AND (min(i.place) <> 1 OR max(i.place) <> n.last_place))
         """,
     ),
@@ -301,7 +363,7 @@ CHECKS = [
         SELECT i.advertiser_id, 'invoice ' || i.number, i.net_minor, coalesce(sum(s.earned_minor), 0)
         FROM invoices_invoice i LEFT JOIN invoices_settlement x ON x.invoice_id = i.id
         LEFT JOIN statements_statement s ON s.id = x.statement_id
-        GROUP BY i.id HAVING i.net_minor <> coalesce(sum(s.earned_minor), 0)
+        GROUP BY i.advertiser_id, i.number, i.id, i.net_minor HAVING i.net_minor <> coalesce(sum(s.earned_minor), 0)
         """,
     ),
 ]

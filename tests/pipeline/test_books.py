@@ -7,14 +7,20 @@ from uuid import uuid4
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
+from apps.commissions.models import Receipt
 from apps.core.actors import SYSTEM
+from apps.core.reading import array_of
+from apps.pipeline import drawing
 from apps.pipeline.books import check_books
+from apps.pipeline.drawing import Draw, draw_receipts
+from apps.pipeline.proofs import CHECKS
 from apps.pipeline.services.closing import close_month, issue_invoices, render_missing
 from apps.pipeline.services.deciding import approve_conversions
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.models import Unsettled
-from tests.cast import START, make_cast, make_conversion, make_policy, make_touch
+from tests.cast import START, make_advertiser, make_cast, make_conversion, make_policy, make_touch
 
 pytestmark = pytest.mark.django_db
 SOLD = datetime(2026, 1, 15, 10, tzinfo=UTC)
@@ -134,13 +140,70 @@ def test_a_clean_book_has_no_difference(books):
 @pytest.mark.parametrize("hand", HANDS)
 def test_a_changed_row_is_found(books, hand):
     invariant, statement = HANDS[hand]
+    neighbor = make_advertiser("globex")
     with connection.cursor() as cursor:
         guards_off(cursor)
         cursor.execute(statement)
         assert cursor.rowcount > 0
-    found = check_books()
-    assert invariant in {row.invariant for row in found}
-    assert {row.advertiser_id for row in found} == {books.advertiser.pk}
+    for found in (check_books(), check_books(advertiser_id=books.advertiser.pk)):
+        assert invariant in {row.invariant for row in found}
+        assert {row.advertiser_id for row in found} == {books.advertiser.pk}
+    assert check_books(advertiser_id=neighbor.pk) == []
+
+
+def scans_of(plan: dict) -> set[str]:
+    """Return the tables that a plan reads from end to end."""
+    found = {plan["Relation Name"]} if plan["Node Type"] == "Seq Scan" else set()
+    return found.union(*(scans_of(inner) for inner in plan.get("Plans", ())))
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.says)
+def test_the_proof_of_one_advertiser_can_find_its_rows_by_index(books, check):
+    told = {
+        "advertiser": books.advertiser.pk,
+        "ids": array_of(books.advertiser.conversions.values_list("pk", flat=True)),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_nestloop = off")
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {check.sql_of_part}", told)
+        [explained] = cursor.fetchone()[0]
+    assert scans_of(explained["Plan"]) == set()
+
+
+@pytest.mark.parametrize("sales", [1, 3])
+def test_the_proof_of_one_advertiser_takes_as_many_queries_for_three_sales_as_for_one(sales):
+    acme = make_cast()
+    for number in range(sales):
+        click = make_touch(acme.enrollments.blog, SOLD - timedelta(days=1))
+        make_conversion(acme.campaign, 100_00, SOLD, f"A-{number}", click_ids=[click.pk])
+    settle_waiting(now=SOLD)
+    with CaptureQueriesContext(connection) as queries:
+        assert check_books(advertiser_id=acme.advertiser.pk) == []
+    assert len(queries) == 49
+
+
+def test_every_receipt_can_be_drawn_whatever_is_there(books, monkeypatch):
+    every = set(Receipt.objects.values_list("pk", flat=True))
+    assert len(every) == 2
+    assert (draw_receipts(0), draw_receipts(2), draw_receipts(200)) == (set(), every, every)
+    for pages in (2, 0.4):  # all are read, or the pages are drawn first, of which there is one
+        monkeypatch.setattr(drawing, "PAGES_PER_RECEIPT", pages)
+        drawn = [draw_receipts(1) for _ in range(60)]
+        assert {len(one) for one in drawn} == {1} and set().union(*drawn) == every
+
+
+def test_a_lot_is_as_large_as_it_may_be_and_leaves_nobody_out():
+    found = set()
+    for _ in range(200):
+        draw = Draw(3)
+        draw.see(range(5))
+        draw.see(range(5, 8))
+        assert len(set(draw.kept)) == 3
+        found |= set(draw.kept)
+    assert found == set(range(8))
+    few = Draw(3)
+    few.see(range(2))
+    assert few.kept == [0, 1]
 
 
 def test_the_command_fails_on_a_difference(books):

@@ -3,7 +3,8 @@
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from tests.test_guard_twins import copy, guard_off, new_id, other_guards_off, run, scene
+from tests.harms import copy, guard_off, new_id, other_guards_off, run
+from tests.scene import scene
 
 __all__ = ["scene"]
 pytestmark = pytest.mark.django_db

@@ -45,8 +45,9 @@ class RolesMixin:
 
     readers: ClassVar[frozenset[str]] = EVERYBODY
     writers: ClassVar[frozenset[str]] = frozenset()
-    can_add = True
-    can_change = True
+    # What a page can do at all; who may, its roles say.
+    can_add = False
+    can_change = False
     can_delete = False
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -94,9 +95,13 @@ class RolesMixin:
 class ConsoleAdmin(RolesMixin, ModelAdmin):
     """The base of every resource page.
 
-    `owner` is the path to the advertiser; `tabs` gives the list's tabs as (word, query, count).
+    `owner` is the path to the advertiser; `tabs` gives the list's tabs as (word, query, count). A page that writes has
+    `add(advertiser, values, by)` and `revise(obj, values, by)`, or one of them: each stores by one service of the row's
+    room and returns the row; `by` says who and when.
     """
 
+    add: Callable[..., Model] | None = None
+    revise: Callable[..., Model] | None = None
     form = OwnedForm
     owner: ClassVar[str] = "advertiser"
     plural: ClassVar[str] = ""
@@ -118,6 +123,15 @@ class ConsoleAdmin(RolesMixin, ModelAdmin):
         ArrayField: {"widget": UnfoldAdminTextInputWidget},
         TextField: {"widget": UnfoldAdminTextareaWidget({"rows": 4})},
     }
+
+    @property
+    def can_add(self) -> bool:
+        """Tell whether rows are made here: by `add`, or on a page of the resource's own."""
+        return self.add is not None or type(self).add_view is not ModelAdmin.add_view
+
+    @property
+    def can_change(self) -> bool:
+        return self.revise is not None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).filter(**{self.owner: access_of(request).advertiser})
@@ -143,15 +157,12 @@ class ConsoleAdmin(RolesMixin, ModelAdmin):
         names = form.changed_data if change else form.cleaned_data
         values = {name: form.cleaned_data[name] for name in names}
         by = {"actor": actor_of(request), "now": timezone.now()}
-        obj.pk = (self.revise(obj, values, by) if change else self.add(access_of(request).advertiser, values, by)).pk
-
-    def add(self, advertiser: Advertiser, values: dict[str, Any], by: dict[str, Any]) -> Model:
-        """Store a new row by a service of its room; `by` says who and when."""
-        raise NotImplementedError
-
-    def revise(self, obj: Model, values: dict[str, Any], by: dict[str, Any]) -> Model:
-        """Store what was changed on a row by a service of its room."""
-        raise NotImplementedError
+        if change and self.revise:
+            obj.pk = self.revise(obj, values, by).pk
+        elif not change and self.add:
+            obj.pk = self.add(access_of(request).advertiser, values, by).pk
+        else:
+            raise PermissionDenied
 
     def get_actions(self, request: HttpRequest) -> dict:
         actions = super().get_actions(request)
@@ -235,8 +246,6 @@ class ConsoleAdmin(RolesMixin, ModelAdmin):
 
 class ReadOnlyAdmin(ConsoleAdmin):
     """Facts and money: rows are looked at, and changed by services only."""
-
-    can_add = can_change = can_delete = False
 
 
 class FinanceAdmin(ReadOnlyAdmin):

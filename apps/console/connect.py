@@ -60,7 +60,6 @@ class KeyForm(PlainForm):
 @admin.register(AdvertiserKey, site=site)
 class KeyAdmin(ReadOnlyAdmin):
     writers = OWNERS
-    can_add = True
     list_display = ["name", "shown_prefix", "shown_scopes", "state", "used", "made"]
     list_display_links = None
     search_fields = ["name", "prefix"]

@@ -99,7 +99,6 @@ class MembershipAdmin(ConsoleAdmin):
 @admin.register(Advertiser, site=site)
 class AdvertiserAdmin(ConsoleAdmin):
     writers = OWNERS
-    can_add = False
     owner = "pk"
     list_display = ["name", "timezone", "currency"]
     fieldsets = [

@@ -1,6 +1,7 @@
 """Every guard of the database has its twin: with it a harm is refused, without it the very same statement does it.
 
-The guards are those of the golden list; one that has none in `tests/harms.py`, and no named test of its own elsewhere, fails.
+The guards are those of the golden list; one that has none in `tests/harms.py`, and no named test of its own elsewhere,
+fails.
 """
 
 from __future__ import annotations

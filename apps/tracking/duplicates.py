@@ -148,9 +148,26 @@ def _verdicts(
     keys = {key for one in sold for key in keys_of(one, scope)}
     known: dict[str, list[First]] = defaultdict(list)
     found = FirstOfScope.objects.filter(campaign=campaign, key__in=keys)
-    rows_found = list(found.values_list("key", "conversion_id", "occurred_at"))
+    rows_found = set(found.values_list("key", "conversion_id", "occurred_at"))
+    if customers:
+        rows_found |= _told_later({key for own in customers.values() for key in own}, campaign)
     fallen = rejected({str(row[1]) for row in rows_found}) if rows_found else ()
     for key, conversion_id, at in rows_found:
         if str(conversion_id) not in fallen:
             known[key].append(First(str(conversion_id), at))
     return judge(sold, scope, campaign.dedup_days, known)
+
+
+def _told_later(customers: Collection[int], campaign: Campaign) -> set[tuple[str, UUID, datetime]]:
+    """Return firsts by names of their customer that an update told after they were judged: key, conversion, moment."""
+    if campaign.dedup_scope != CUSTOMER_GOAL:
+        return set()
+    seen = Sighting.objects.filter(
+        key__in=customers, kind__in=CUSTOMER_KINDS, conversion__campaign=campaign, conversion__first_of__isnull=False
+    )
+    rows = seen.values_list("conversion_id", "conversion__occurred_at", "conversion__goal", "key_id").distinct()
+    return {
+        (key, id_, at)
+        for id_, at, goal, customer in rows
+        for key in keys_of(Sold(str(id_), at, goal, customers=(customer,)), CUSTOMER_GOAL)
+    }

@@ -13,10 +13,13 @@ from apps.core.actors import SYSTEM
 from apps.ledger.models import Posting
 from apps.pipeline.books import check_books
 from apps.pipeline.services.deciding import approve_conversions
+from apps.pipeline.services.receiving import receive_conversion
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.models import Duplicate, FirstOfScope, IdentityKey, Person, Sighting, Unsettled
+from apps.tracking.rules.conversions import ConversionFact
 from apps.tracking.rules.duplicates import CLICK, CLICK_GOAL, CUSTOMER_GOAL, First, Sold, judge
-from tests.cast import NOON, make_cast, make_conversion, make_touch
+from apps.tracking.rules.persons import Identity
+from tests.cast import NOON, make_cast, make_conversion, make_coupon, make_touch
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -92,6 +95,33 @@ def test_a_customer_repeats_within_the_days(acme):
 
     assert [paid(sale)[0][2] for sale in sales] == ["", "duplicate", ""]
     assert Duplicate.objects.get().original == sales[0]
+
+
+def tell(acme, order: str, *, at=NOON, **fields):
+    fact = ConversionFact("SALE", order, 100_00, "EUR", coupons=("SAVE10",), **fields)
+    told = receive_conversion(campaign=acme.campaign, fact=fact, now=at)
+    settle_waiting(now=at)
+    return told
+
+
+@pytest.mark.parametrize("is_approved", [True, False])
+def test_a_name_of_the_customer_that_is_told_later_finds_the_first_too(acme, is_approved):
+    """Number 4711; an update names her e-mail address; an order by that address alone is hers, and no other."""
+    scope(acme, "CUSTOMER_GOAL", days=7)
+    acme.campaign.refresh_from_db()
+    make_coupon(acme.campaign, partner=acme.partners.blog)
+    first = tell(acme, "A-1", identity=Identity(customer_id="4711"))
+    if is_approved:
+        approve_conversions(advertiser=acme.advertiser, conversion_ids=[first.id], actor=SYSTEM, now=NOON)
+    both = Identity(customer_id="4711", email_sha256="ab" * 32)
+    tell(acme, "A-1", identity=both, is_update=True)
+
+    second = tell(acme, "A-2", at=NOON + DAY, identity=Identity(email_sha256="ab" * 32))
+    stranger = tell(acme, "A-3", at=NOON + DAY, identity=Identity(email_sha256="cd" * 32))
+    late = tell(acme, "A-4", at=NOON + 8 * DAY, identity=Identity(email_sha256="ab" * 32))
+
+    assert [paid(told.id)[0][2] for told in (first, second, stranger, late)] == ["", "duplicate", "", ""]
+    assert second.duplicate_of == str(first.id)
 
 
 @pytest.mark.parametrize(

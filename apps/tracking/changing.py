@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -108,29 +108,34 @@ def record_refund(
     """Store a refund, or find the same one stored before; one whose sale is not there yet waits for it.
 
     `campaign` is the one the call was made for, where it was made for one. What nobody signed (`is_signed`) stands in
-    the way of nothing that somebody did, unless it counts. Raises RefundRefConflict where its number is there with
-    other content, OrderOfOtherCampaign, OrderWasSigned, CurrencyMismatch, UnknownLine, MoreThanSold.
+    the way of nothing that somebody did, unless it counts. An order told a second time has two numbers, by which a
+    refund is one and the same. Raises RefundRefConflict where its number is there with other content,
+    OrderOfOtherCampaign, OrderWasSigned, CurrencyMismatch, UnknownLine, MoreThanSold.
     """
     sale = lock_sale(advertiser=advertiser, goal=refund.goal, order_ref=refund.order_ref)
     if sale is not None and campaign is not None and sale.campaign_id != campaign.pk:
         raise OrderOfOtherCampaign(path="order_ref")
-    is_order_signed = sale is not None and sale.source == SIGNED
+    first = sale and lock_first(sale)
+    is_order_signed = first is not None and first.source == SIGNED
     if is_order_signed and not is_signed:
         raise OrderWasSigned  # it was told while this call was on its way
-    own = Refund.objects.filter(advertiser=advertiser, goal=refund.goal, order_ref=refund.order_ref)
+    numbers = [refund.order_ref]
+    if sale is not None and first is not None:
+        numbers += [first.order_ref] if first.pk != sale.pk else _numbers_of_repeats(sale)
+    told = Refund.objects.filter(advertiser=advertiser, goal=refund.goal, order_ref__in=numbers)
     if is_order_signed or (is_signed and sale is None):
-        own = own.filter(is_signed=True)
-    known = own.filter(refund_ref=refund.refund_ref).only("content_hash").order_by("-is_signed")
+        told = told.filter(is_signed=True)
+    known = told.filter(refund_ref=refund.refund_ref).only("order_ref", "content_hash").order_by("-is_signed")
     before = known.first()
     if before is not None:
         return _same(before, refund, sale)
     if sale is not None:
         if refund.currency not in ("", sale.currency):
             raise CurrencyMismatch(f"The order is in {sale.currency}.", path="currency")
-        # What came before the sale may be in another currency: it takes nothing, and leaves all to be given back.
-        check_against_sale(
-            refund, _sold(sale, [row for row in own.that_count() if row.currency in ("", sale.currency)])
-        )
+        # What came before the sale may be in another currency: it takes nothing, and leaves all to be given back. The
+        # refunds of a second telling are not the first one's.
+        counted = told.that_count() if first != sale else told.that_count().filter(order_ref=sale.order_ref)
+        check_against_sale(refund, _sold(sale, [row for row in counted if row.currency in ("", sale.currency)]))
     row = Refund(
         advertiser=advertiser,
         goal=refund.goal,
@@ -151,15 +156,19 @@ def record_refund(
             row.save(force_insert=True)
     except IntegrityError:
         # Where the sale is not there yet, nothing holds two calls apart but the key itself.
-        return _same(known.get(is_signed=is_signed), refund, sale)
+        return _same(known.get(order_ref=refund.order_ref, is_signed=is_signed), refund, sale)
     if sale is None:
         # Also where the sale has come since it was looked for: nobody has compared the two.
         AwaitedSale.objects.bulk_create([AwaitedSale(refund=row, advertiser=advertiser)], ignore_conflicts=True)
     return RecordedRefund(row.pk, sale.pk if sale else None, created=True)
 
 
+def _numbers_of_repeats(sale: Conversion) -> list[str]:
+    return list(Conversion.objects.filter(repeat_of__original=sale).values_list("order_ref", flat=True))
+
+
 def _same(stored: Refund, refund: ToldRefund, sale: Conversion | None) -> RecordedRefund:
-    if stored.content_hash != refund.content_hash:
+    if stored.content_hash != replace(refund, order_ref=stored.order_ref).content_hash:
         raise RefundRefConflict(
             f"Refund {refund.refund_ref} is already recorded with other content.", path="refund_ref"
         )

@@ -21,13 +21,15 @@ from apps.pipeline.services.claiming import (
     answer_overdue_claims,
 )
 from apps.pipeline.services.deciding import approve_conversions, approve_matured, reject_conversions
+from apps.pipeline.services.deciding_lines import correct_amount
 from apps.pipeline.services.receiving import receive_conversion, receive_refund
 from apps.pipeline.services.settling import settle_waiting
-from apps.tracking.changing import SequenceConflict, record_update
+from apps.tracking.changing import RefundRefConflict, SequenceConflict, record_update
 from apps.tracking.identifying import identify_visitor
-from apps.tracking.models import Amendment, Conversion, Repeat, StatedTouch
+from apps.tracking.models import Amendment, Conversion, Refund, Repeat, StatedTouch
 from apps.tracking.rules.conversions import ConversionFact
 from apps.tracking.rules.persons import Identity
+from apps.tracking.rules.refunds import MoreThanSold
 from apps.tracking.services import OrderRefConflict
 from tests.cast import NOON, START, make_cast, make_conversion, make_policy, make_touch
 from tests.stories.test_claim import SOLD, accept, claim_of, earned, everything, sell
@@ -114,6 +116,37 @@ def test_a_refund_before_the_second_time_counts_and_so_does_one_after_it(acme):
     assert earned(again) == {"blog": 0}
     assert earned(sale) == {"blog": 320}  # rejected, as it stood
     assert check_books() == []
+
+
+@pytest.mark.parametrize("second_first", [True, False])
+def test_a_refund_told_by_both_numbers_of_the_order_is_one(acme, second_first):
+    reject(acme, sell(acme, "blog"))
+    again = accept(acme, declined(acme))
+    numbers = ["A-1", again.order_ref]
+    for number in reversed(numbers) if second_first else numbers:
+        give_back(acme, amount="60.00", currency="EUR", order_ref=number)
+    assert (Refund.objects.count(), earned(again)) == (1, {"blog": 320})
+    with pytest.raises(RefundRefConflict):
+        give_back(acme, amount="1.00", currency="EUR", order_ref=numbers[second_first - 1])
+    give_back(acme, "R-2", amount="10.00", currency="EUR", order_ref=again.order_ref)
+    with pytest.raises(MoreThanSold):
+        give_back(acme, "R-3", amount="30.01", currency="EUR", order_ref=again.order_ref)
+    assert earned(again) == {"blog": 240}
+    assert check_books() == []
+
+
+def test_the_house_s_own_numbers_go_on_at_the_second_time(acme):
+    named = {"advertiser": acme.advertiser, "reason": "returned", "actor": SYSTEM, "now": NOON}
+    sale = sell(acme, "blog")
+    correct_amount(conversion_id=sale.pk, amount_minor=90_00, **named)
+    reject(acme, sale)
+    again = accept(acme, declined(acme))
+    assert correct_amount(conversion_id=again.pk, amount_minor=50_00, **named).changed
+    assert earned(again) == {"blog": 400}
+    assert list(Refund.objects.order_by("pk").values_list("refund_ref", "amount_minor")) == [
+        ("tributary:amount:1", 10_00),
+        ("tributary:amount:2", 40_00),
+    ]
 
 
 def test_amendments_of_the_order_reach_the_second_time(acme):

@@ -36,6 +36,7 @@ from apps.tracking.facts import (
 )
 from apps.tracking.models import Conversion, Refund, Unsettled
 from apps.tracking.rules.refunds import OWN, ReturnedLine, ToldRefund, UnknownLine
+from apps.tracking.selectors import refunds_told
 
 LINE_PREFIX = OWN + "line:"
 LINE_REF, AMOUNT_REF = LINE_PREFIX + "{}", OWN + "amount:{}"
@@ -196,9 +197,8 @@ def amount_left(sale: Conversion) -> int:
 
 
 def _own_refunds(sale: Conversion) -> QuerySet[Refund]:
-    return Refund.objects.filter(
-        advertiser=sale.advertiser, goal=sale.goal, order_ref=sale.order_ref, refund_ref__startswith=OWN
-    )
+    """Return this house's own refunds of an order, of its first telling too, so that their numbers go on."""
+    return refunds_told(sale).filter(refund_ref__startswith=OWN)
 
 
 def _open_sale(advertiser: Advertiser, conversion_id: UUID) -> Conversion:

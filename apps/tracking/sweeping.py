@@ -26,7 +26,7 @@ from apps.tracking.waking import OF_CONVERSIONS, mark_persons, mark_repeats, mar
 AT_ONCE = 100
 LOOKED_FOR = 5_000
 # Found and forgotten in one statement, so that nothing is forgotten that was not found. What is not found is looked for
-# again once it has waited twice as long, or in six hours; in its first minutes at each turn.
+# again once it has waited twice as long, or in six hours, and in its first minutes at each turn, until it is `over`.
 LOOK = """
 WITH due AS (
     SELECT {id} FROM {table} WHERE advertiser_id = %s AND look_at <= statement_timestamp()
@@ -35,11 +35,13 @@ WITH due AS (
     DELETE FROM {table} a USING due, {of}
     WHERE a.{id} = due.{id} AND {came}
     RETURNING a.{id}, {told}
+), ended AS (
+    DELETE FROM {table} a USING due WHERE a.{id} = due.{id} AND {over} AND a.{id} NOT IN (SELECT {id} FROM came)
 ), later AS (
     UPDATE {table} a SET look_at = statement_timestamp() + LEAST(statement_timestamp() - a.since, interval '6 hours')
     FROM due
     WHERE a.{id} = due.{id} AND a.since < statement_timestamp() - interval '5 minutes'
-      AND a.{id} NOT IN (SELECT {id} FROM came)
+      AND NOT {over} AND a.{id} NOT IN (SELECT {id} FROM came)
 )
 SELECT {names} FROM came
 """
@@ -48,6 +50,7 @@ CLICKED = LOOK.format(
     id="id",
     of="tracking_touchpoint t",
     came="t.id = a.click_id AND t.advertiser_id = a.advertiser_id",
+    over="a.since < statement_timestamp() - interval '366 days'",  # as far as a journey looks back
     told="a.conversion_id, t.visitor",
     names="conversion_id, visitor",
 )
@@ -60,6 +63,7 @@ ARRIVED = LOOK.format(
     id="refund_id",
     of="tracking_refund r, tracking_conversion c",
     came="r.id = a.refund_id AND c.advertiser_id = r.advertiser_id AND c.goal = r.goal AND c.order_ref = r.order_ref",
+    over="false",  # a refund counts whenever its sale comes
     told="c.id AS conversion_id, r.refund_ref, r.is_signed",
     names="conversion_id, refund_ref, is_signed",
 )

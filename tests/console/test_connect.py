@@ -83,13 +83,14 @@ def test_the_tables_of_the_other_calls_name_what_is_read_and_where(acme):
     assert {"more_than_sold", "unknown_line", "refund_ref_conflict", "sequence_conflict", "unknown_click"} <= given
 
 
-def test_the_table_of_refusals_has_only_codes_that_are_given(acme):
-    import_module("apps.collector.conversions")  # a refusal is known once its room is loaded
+def test_the_table_of_refusals_has_only_codes_that_are_given_with_their_status(acme):
+    statuses = import_module("apps.collector.conversions").STATUS  # a refusal is known once its room is loaded
 
-    def codes(kind: type[Refusal]) -> set[str]:
-        return {kind.code}.union(*(codes(one) for one in kind.__subclasses__()))
+    def answers(kind: type[Refusal]) -> set[tuple[int, str]]:
+        own = next((status for base, status in statuses.items() if issubclass(kind, base)), 400)
+        return {(own, kind.code)}.union(*(answers(one) for one in kind.__subclasses__()))
 
-    assert {code for _, code, _ in REFUSALS} - {"unavailable"} <= codes(Refusal)
+    assert {(status, code) for status, code, _ in REFUSALS} - {(503, "unavailable")} <= answers(Refusal)
 
 
 def test_the_snippet_with_lines_and_a_code_is_read_whole(acme):

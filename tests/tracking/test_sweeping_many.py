@@ -97,6 +97,22 @@ def test_what_comes_after_long_is_found_when_it_is_due(acme):
     assert not AwaitedSale.objects.exists() and not AwaitedClick.objects.exists()
 
 
+def test_a_click_is_waited_for_until_it_can_no_longer_count(acme):
+    wait_for(acme)
+    for days, left in ((365, 1), (367, 0)):
+        for model in (AwaitedSale, AwaitedClick):
+            model.objects.update(since=timezone.now() - timedelta(days=days), look_at=timezone.now())
+        assert wake_awaited(now=NOON) == 0
+        assert (AwaitedSale.objects.count(), AwaitedClick.objects.count()) == (1, left)
+
+
+def test_a_click_that_comes_at_the_very_last_is_found(acme):
+    id_ = wait_for(acme)
+    AwaitedClick.objects.update(since=timezone.now() - timedelta(days=400), look_at=timezone.now())
+    make_touch(acme.enrollments.blog, NOON - timedelta(hours=1), uuid4(), id=id_)
+    assert (wake_awaited(now=NOON), AwaitedClick.objects.count()) == (1, 0)
+
+
 def test_what_is_more_than_a_turn_takes_is_taken_by_the_next_ones(acme, monkeypatch):
     monkeypatch.setattr(sweeping, "LOOKED_FOR", 2)
     for number in range(5):

@@ -211,7 +211,7 @@ class Amendment(models.Model):
 class AwaitedClick(models.Model):
     """A click id that a conversion names and that was not there when it was settled; the click wakes it.
 
-    It is looked for at `look_at`, as an awaited sale is.
+    It is looked for at `look_at`, as an awaited sale is, but for no longer than a journey looks back.
     """
 
     conversion = models.ForeignKey(Conversion, on_delete=models.PROTECT, related_name="awaited_clicks")

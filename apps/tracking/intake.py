@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -19,8 +19,6 @@ from psycopg_pool import AsyncConnectionPool
 
 from apps.tracking.rules.clients import UNKNOWN, Client
 
-logger = logging.getLogger(__name__)
-
 CONNECTIONS = 8
 # What Django alone understands among the options, and the session's settings, which this pool has its own of.
 NOT_THE_DRIVERS = {"assume_role", "isolation_level", "options", "pool", "server_side_binding"}
@@ -33,8 +31,8 @@ PATIENCE = 2.0
 """Seconds a visitor waits for the database before the redirect goes out without a click id."""
 LATE = 1.0
 """Seconds after which a sale may have been settled between a click and its commit."""
-TRY_AGAIN = (0, 1, 5, 30)
-"""Seconds before each try to leave the mark of a click whose commit itself was late."""
+MARKS_AT_MOST = 10_000
+"""So many marks of late commits are kept for a database that is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +60,7 @@ class TouchFact:
     sub5: str
 
 
+Mark = tuple[int, UUID, datetime]  # advertiser, visitor, since
 COLUMNS = [field.name for field in fields(TouchFact)]
 values_of = attrgetter(*COLUMNS)
 # A mark for the sweep: whatever the visitor bought since, and was settled without the click, is looked at again (D21).
@@ -93,7 +92,8 @@ class TouchWriter:
 
     def __init__(self, seconds: Callable[[], float] = monotonic) -> None:
         self._seconds = seconds
-        self._marking: set[asyncio.Task[None]] = set()
+        self._unmarked: deque[Mark] = deque(maxlen=MARKS_AT_MOST)
+        self._marking: asyncio.Task[None] | None = None
         self._pool = AsyncConnectionPool(
             make_conninfo("", **{**address_of(connections["default"].settings_dict), **SESSION}),
             kwargs={"autocommit": True},
@@ -107,8 +107,8 @@ class TouchWriter:
         await self._pool.open()
 
     async def close(self) -> None:
-        for task in self._marking:
-            task.cancel()
+        if self._marking is not None:
+            self._marking.cancel()
         await self._pool.close()
 
     async def write(self, touch: TouchFact, client: Client = UNKNOWN) -> bool:
@@ -129,22 +129,24 @@ class TouchWriter:
         except (Error, OSError, TimeoutError):
             pass
         if not is_marked and self._seconds() - began > LATE:
-            task = asyncio.create_task(self._mark(touch))
-            self._marking.add(task)
-            task.add_done_callback(self._marking.discard)
+            self._unmarked.append(_mark_of(touch))
+            if self._marking is None or self._marking.done():
+                self._marking = asyncio.create_task(self._mark())
         return stored
 
-    async def _mark(self, touch: TouchFact) -> None:
-        """Leave the mark of a touch that may be stored by now; without it only its visitor's next touch would."""
-        for wait in TRY_AGAIN:
-            await asyncio.sleep(wait)
+    async def _mark(self) -> None:
+        """Leave the marks of touches that may be stored by now, one task for all, as soon as the database answers."""
+        pause = 0.0
+        while self._unmarked:
+            await asyncio.sleep(pause)
+            marks = list(self._unmarked)
+            self._unmarked.clear()
             try:
-                async with self._pool.connection() as connection:
-                    await connection.execute(MARK, _whose(touch))
-                return
+                async with self._pool.connection() as connection, connection.cursor() as cursor:
+                    await cursor.executemany(MARK, marks)
             except (Error, OSError):
-                continue
-        logger.error("the late click %s leaves no mark: the database is away", touch.id)
+                self._unmarked.extendleft(reversed(marks))
+                pause = min(30.0, 2 * pause + 1)
 
     async def answers(self) -> bool:
         """Tell whether the database answers."""
@@ -159,11 +161,11 @@ class TouchWriter:
         """Store a touch; return whether it surely left a mark, having waited for too long beforehand."""
         async with self._pool.connection() as connection:
             waited = self._seconds() - began
-            late = (*_whose(touch), waited, LATE)
+            late = (*_mark_of(touch), waited, LATE)
             told = (client.user_agent, client.address, client.referrer)
             await connection.execute(INSERT, (*values_of(touch), *late, *told))
         return waited > LATE
 
 
-def _whose(touch: TouchFact) -> tuple[int, UUID, datetime]:
+def _mark_of(touch: TouchFact) -> Mark:
     return touch.advertiser_id, touch.visitor, touch.occurred_at

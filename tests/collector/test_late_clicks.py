@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
 
 from apps.commissions.models import Commission
 from apps.core.ids import uuid7
@@ -32,8 +33,11 @@ def click(cast, visitor):
     return TouchFact(**facts, **{f"sub{n}": "" for n in range(1, 6)})
 
 
-def write(touch, *seconds, breaks=False):
-    """Write a touch by a clock that says these seconds, one after the other; the connection may break at first."""
+def write(touch, *seconds, breaks=False, away=0):
+    """Write a touch by a clock that says these seconds, one after the other.
+
+    The connection may break at first, and the database may be away for so many tries to leave the mark.
+    """
     ticks = iter(seconds)
 
     async def work():
@@ -47,8 +51,17 @@ def write(touch, *seconds, breaks=False):
             return await execute(*args)
 
         writer._execute = breaking
+        connection, gone = writer._pool.connection, [PoolTimeout] * away
+
+        def connected():
+            if writer._marking is not None and gone:
+                raise gone.pop()
+            return connection()
+
+        writer._pool.connection = connected
         stored = await writer.write(touch)
-        await asyncio.gather(*writer._marking)
+        if writer._marking is not None:
+            await writer._marking
         await writer.close()
         return stored
 
@@ -88,6 +101,17 @@ def test_a_click_that_the_database_kept_waiting_leaves_its_mark_with_it(cast, mo
     monkeypatch.setattr(TouchWriter, "_mark", None)
     assert write(click(cast, uuid4()), 0, 0, 0)
     assert len(marks()) == 1
+
+
+def test_the_mark_of_a_late_commit_waits_for_the_database(cast, monkeypatch):
+    pauses = []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+
+    monkeypatch.setattr(intake.asyncio, "sleep", sleep)
+    assert write(click(cast, uuid4()), 0, 0, 3, away=2)
+    assert (len(marks()), pauses) == (1, [0, 1, 3])
 
 
 def test_a_click_of_which_nobody_knows_whether_it_is_stored_leaves_a_mark_all_the_same(cast, monkeypatch):

@@ -25,7 +25,7 @@ SELECT c.id, c.campaign_id, c.recorded_at, o.state, o.reason, c.source,
     COALESCE((a.content->>'amount_minor')::bigint, c.amount_minor), c.currency = g.currencies[1],
     EXTRACT(EPOCH FROM c.occurred_at - (
         SELECT max(t.occurred_at) FROM attribution_share s JOIN tracking_touchpoint t ON t.id = s.touch_id
-        WHERE s.conversion_id = c.id
+        WHERE s.conversion_id = c.id AND t.kind <> 'MANUAL'
     ))::float8,
     EXISTS (
         SELECT 1 FROM attribution_share s JOIN commissions_partnerreview r

@@ -7,15 +7,19 @@ import pgtrigger
 import pytest
 from django.db import DatabaseError, IntegrityError, transaction
 
+from apps.attribution.models import Share
+from apps.claims.rules import ClaimFact
+from apps.claims.services import report_claim
 from apps.commissions.holding import review_partner, set_hold_rules
 from apps.commissions.models import Decision, HoldPolicy, Move, PartnerReview
 from apps.commissions.rules.holding import HoldRules, Sold, hold_reason
 from apps.core.actors import SYSTEM
+from apps.pipeline.services.claiming import accept_claim
 from apps.pipeline.services.deciding import approve_conversions, approve_matured, hold_conversions, release_conversions
 from apps.pipeline.services.settling import settle_waiting
 from apps.records.models import AuditEntry
 from apps.tracking.identifying import identify_visitor
-from apps.tracking.models import Unsettled
+from apps.tracking.models import StatedTouch, Unsettled
 from apps.tracking.rules.persons import Identity
 from tests.cast import NOON, START, make_cast, make_conversion, make_coupon, make_policy, make_touch
 
@@ -79,6 +83,36 @@ def test_a_sale_seconds_after_the_click_waits_and_its_move_names_the_rule(acme):
     move = Move.objects.get(conversion=sale)
     assert (move.origin, move.state, move.reason, move.moved_by) == ("PENDING", "ON_HOLD", "too_fast", "Hold rule")
     assert sell(acme, timedelta(seconds=31), NOON + timedelta(hours=1))[1] == "PENDING"
+
+
+@pytest.mark.parametrize("model", ["LINEAR", "LAST_CLICK"])
+def test_an_accepted_claim_is_no_click_to_have_bought_too_fast_after(acme, model):
+    hold(acme, too_fast_seconds=30)
+    make_policy(acme.campaign, START + timedelta(days=1), model=model)
+    sale = sell(acme, timedelta(minutes=9), order_ref="A-1")[0]
+
+    accept(acme, "coupons")
+
+    assert Share.objects.filter(conversion=sale, touch_id__in=StatedTouch.objects.values("touch_id")).exists()
+    decision = Decision.objects.get(conversion=sale)
+    assert (decision.state, decision.reason, Move.objects.count()) == ("PENDING", "", 0)
+
+
+def test_an_accepted_claim_leaves_the_haste_after_a_click(acme):
+    hold(acme, too_fast_seconds=30)
+    make_policy(acme.campaign, START + timedelta(days=1), model="LINEAR")
+    sell(acme, timedelta(seconds=5), order_ref="A-1")
+
+    accept(acme, "coupons")
+
+    assert list(Decision.objects.values_list("state", "reason")) == [("ON_HOLD", "too_fast")]
+
+
+def accept(acme, partner) -> None:
+    """Accept what a partner says of the order A-1."""
+    fact = ClaimFact(acme.campaign.pk, "MISSING", "A-1", NOON, "EUR", 100_00)
+    told = report_claim(partner=getattr(acme.partners, partner), fact=fact, actor=SYSTEM, now=NOON)
+    accept_claim(advertiser=acme.advertiser, claim_id=told.claim.pk, actor=SYSTEM, now=NOON)
 
 
 def test_partners_under_review_wait_until_it_ends(acme):

@@ -25,7 +25,8 @@ class Sold:
     """What the rules ask of a conversion, as it is worked out from what is known.
 
     `seconds_after_touch` is since the last counted touch that somebody made, None where there is none: what a claim
-    states stands right before its sale and says nothing of haste. `amount` is in minor units. The limit of a first sale is in the campaign's first currency.
+    states stands right before its sale and says nothing of haste. `amount` is in minor units; the limit of a first
+    sale is in the campaign's first currency.
     """
 
     seconds_after_touch: float | None

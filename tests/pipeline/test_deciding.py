@@ -14,6 +14,7 @@ from apps.ledger.models import Posting, UnstatedPosting
 from apps.ledger.selectors import balances_by_partner
 from apps.ledger.services import commission_entry, post_entries
 from apps.pipeline.books import check_books
+from apps.pipeline.services import deciding
 from apps.pipeline.services.deciding import (
     ConversionLocked,
     NoSuchConversion,
@@ -26,6 +27,7 @@ from apps.pipeline.services.deciding import (
 )
 from apps.pipeline.services.settling import settle_waiting
 from apps.records.models import AuditEntry
+from apps.tracking.models import Unsettled
 from tests.cast import NOON, make_advertiser, make_cast, make_conversion, make_touch
 
 pytestmark = pytest.mark.django_db
@@ -117,6 +119,18 @@ def test_a_held_conversion_does_not_mature(acme):
     assert Decision.objects.get(conversion=other).state == DecisionState.APPROVED
     release_conversions(**call)
     assert approve_matured(advertiser=acme.advertiser, now=NOON + timedelta(days=31)) == 1
+
+
+def test_maturing_chunk_by_chunk_leaves_out_what_waits_to_be_settled_and_nothing_else(acme, monkeypatch):
+    monkeypatch.setattr(deciding, "CHUNK", 2)
+    sales = sorted(str(sell(acme).pk) for _ in range(7))
+    Decision.objects.filter(pk=sales[6]).update(decide_by=NOON.date())  # the others are due on one day
+    Unsettled.objects.bulk_create(
+        Unsettled(conversion_id=id_, advertiser=acme.advertiser, marked_at=NOON) for id_ in (sales[2], sales[3])
+    )
+    assert approve_matured(advertiser=acme.advertiser, now=NOON + timedelta(days=31)) == 5
+    pending = Decision.objects.filter(state=DecisionState.PENDING).order_by("pk")
+    assert [str(pk) for pk in pending.values_list("pk", flat=True)] == [sales[2], sales[3]]
 
 
 @pytest.mark.parametrize(

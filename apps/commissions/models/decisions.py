@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import pgtrigger
 from django.db import models
-from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_lazy as _
 
 from apps.campaigns.models import Campaign
@@ -15,7 +14,7 @@ from apps.commissions.models.references import of_its_conversion
 from apps.core.errors import Conflict
 from apps.identity.models import Advertiser
 from apps.records.models import Job
-from apps.tracking.models import Conversion, Unsettled
+from apps.tracking.models import Conversion
 
 
 class DecisionState(models.TextChoices):
@@ -62,9 +61,8 @@ class DecisionQuerySet(models.QuerySet["Decision"]):
         return self.filter(advertiser=advertiser)
 
     def matured(self, today: date) -> DecisionQuerySet:
-        """Return the pending ones whose day to decide has passed and whose facts are settled."""
-        settling = Unsettled.objects.filter(conversion=OuterRef("pk"))
-        return self.filter(~Exists(settling), state=DecisionState.PENDING, decide_by__lt=today)
+        """Return the pending ones whose day to decide has passed."""
+        return self.filter(state=DecisionState.PENDING, decide_by__lt=today)
 
 
 class Decision(models.Model):

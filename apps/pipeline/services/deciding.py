@@ -147,25 +147,34 @@ def approve_matured(*, advertiser: Advertiser, now: datetime) -> int:
     due = Decision.objects.for_advertiser(advertiser).matured(day_of(now, advertiser.zone))
     moved, size, place = 0, CHUNK, (date.min, UUID(int=0))
     while rows := _due_after(due, place, size):
-        ids = [id_ for _, id_ in rows]
-        wishes = [Wish(str(id_), DecisionState.APPROVED, "", "matured") for id_ in ids]
         try:
-            with transaction.atomic():
-                # What somebody else has decided meanwhile is no fault here: the next look no longer finds it.
-                decided = decide_wishes(advertiser, wishes, actor=SYSTEM, now=now, sources=PENDING_ONLY)
-                note_decided(advertiser, wishes[0], decided.moved, SYSTEM, now)
+            moved += _approve_due(advertiser, [id_ for _, id_ in rows], now)
         except DATABASE_AWAY:
             raise
         except Exception:
-            if len(ids) > 1:
-                size = len(ids) // 2
+            if len(rows) > 1:
+                size = len(rows) // 2
                 continue
-            logger.exception("conversion %s cannot be approved", ids[0])
-        else:
-            moved += len(decided.moved)
+            logger.exception("conversion %s cannot be approved", rows[0][1])
         place, size = rows[-1], min(CHUNK, 2 * size)
     analyze_filled(Decision, Move, Posting, UnstatedPosting, written=moved)
     return moved
+
+
+@transaction.atomic
+def _approve_due(advertiser: Advertiser, ids: Sequence[UUID], now: datetime) -> int:
+    """Approve those of a chunk with nothing still to be worked out; return how many.
+
+    What waits is asked for by key and not locked. What somebody else has decided meanwhile is no fault here: the next
+    look no longer finds it.
+    """
+    waiting = set(Unsettled.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    wishes = [Wish(str(id_), DecisionState.APPROVED, "", "matured") for id_ in ids if id_ not in waiting]
+    if not wishes:
+        return 0
+    decided = decide_wishes(advertiser, wishes, actor=SYSTEM, now=now, sources=PENDING_ONLY)
+    note_decided(advertiser, wishes[0], decided.moved, SYSTEM, now)
+    return len(decided.moved)
 
 
 def _due_after(due: DecisionQuerySet, place: tuple[date, UUID], size: int) -> list[tuple[date, UUID]]:

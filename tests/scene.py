@@ -9,7 +9,7 @@ import pytest
 
 from apps.attribution.models import CouponRule
 from apps.claims.models import Claim, ClaimTerms
-from apps.commissions.models import HoldPolicy, PartnerReview
+from apps.commissions.models import HoldPolicy, PartnerReview, Superseded
 from apps.core.actors import SYSTEM
 from apps.imports.models import ImportRun, RefusedRow
 from apps.messages.services import deliver_waiting
@@ -106,7 +106,7 @@ def tell_of_persons(acme, sale, other):
 
 
 def claim_and_hold(acme, sale):
-    """Write the clock of claims, one that waits and one that was accepted, and what a campaign holds back."""
+    """Write the clock of claims, one that waits and one that was accepted, what a campaign holds back and replaced."""
     told = {
         **{"advertiser": acme.advertiser, "campaign": acme.campaign, "partner": acme.partners.blog},
         **{"kind": "WRONG", "order_ref": "SOLD-1", "occurred_at": SOLD, "amount_minor": 1, "currency": "EUR"},
@@ -116,6 +116,10 @@ def claim_and_hold(acme, sale):
     Claim.objects.create(state="ACCEPTED", conversion=sale, **told)
     Claim.objects.create(state="OPEN", **told)
     HoldPolicy.objects.create(advertiser=acme.advertiser, campaign=acme.campaign, starts_at=CLOSED, too_fast_seconds=5)
+    Superseded.objects.create(
+        advertiser=acme.advertiser, conversion=sale, settled_at=SOLD, replaced_at=SOLD, total_minor=1, currency="EUR",
+        earned=[], sha256="x",
+    )  # fmt: skip
     PartnerReview.objects.create(
         advertiser=acme.advertiser, partner=acme.partners.cashback, reason="new terms", since=CLOSED
     )

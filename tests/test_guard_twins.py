@@ -29,6 +29,7 @@ ELSEWHERE = {
     "commissions_decision.pgtrigger_stays_with_its_conversion": "tests/commissions/test_references.py",
     "commissions_receipt.pgtrigger_is_of_a_conversion": "tests/commissions/test_references.py",
     "commissions_receipt.pgtrigger_stays_with_its_conversion": "tests/commissions/test_references.py",
+    "commissions_superseded.pgtrigger_is_of_a_conversion": "tests/commissions/test_references.py",
 }
 # pghistory's own: every change of a row of set-up is an event.
 HISTORY = re.compile(r"\.pgtrigger_(insert_insert|update_update|delete_delete)$|event\.pgtrigger_append_only$")

@@ -7,11 +7,29 @@ from datetime import date, datetime
 from itertools import repeat
 from typing import Any, NamedTuple
 
-from apps.commissions.models import Commission, CommissionKind, Decision, DecisionState, Receipt
+from apps.commissions.models import Commission, CommissionKind, Decision, DecisionState, Receipt, Superseded
 from apps.core.copying import copy_lines, escaped, escaped_name
 from apps.core.reading import array_of, read_rows, run_sql
 
 SALE, PENDING = CommissionKind.SALE.value, DecisionState.PENDING.value
+
+KEEP = f"""
+INSERT INTO {Superseded._meta.db_table}
+    (advertiser_id, conversion_id, settled_at, replaced_at, total_minor, currency, sha256, earned)
+SELECT r.advertiser_id, r.conversion_id, r.settled_at, %s, r.total_minor, r.currency, r.sha256, COALESCE((
+    SELECT jsonb_agg(
+        jsonb_strip_nulls(jsonb_build_object(
+            'partner', p.slug, 'kind', m.kind, 'amount_minor', m.amount_minor, 'unpaid', NULLIF(m.payable_reason, ''),
+            'share', CASE WHEN m.kind = '{SALE}' THEN s.numerator || '/' || s.denominator END,
+            'reason', NULLIF(m.reason, ''), 'recorded_at', m.recorded_at
+        )) ORDER BY m.id
+    )
+    FROM {Commission._meta.db_table} m JOIN partners_partner p ON p.id = m.partner_id
+    LEFT JOIN attribution_share s ON s.id = m.share_id
+    WHERE m.conversion_id = r.conversion_id
+), '[]')
+FROM {Receipt._meta.db_table} r WHERE r.conversion_id = ANY(%s::uuid[]) ORDER BY r.conversion_id
+"""
 
 
 class CommissionRow(NamedTuple):
@@ -138,7 +156,11 @@ def remembering_receipts(conversion_ids: Sequence[str]) -> dict[str, dict[str, A
     return {str(id_): body for id_, body in receipts.values_list("pk", "body")}
 
 
-def forget_results(conversion_ids: Sequence[str]) -> None:
-    """Delete commissions and receipts of undecided conversions; the database refuses it for decided ones."""
+def supersede_results(conversion_ids: Sequence[str], *, now: datetime) -> None:
+    """Keep what undecided conversions came to, before others take its place, and take it away.
+
+    Commissions and receipts are deleted; the database refuses it for decided conversions.
+    """
+    run_sql(KEEP, [now, array_of(conversion_ids)])
     for model in (Commission, Receipt):
         run_sql(f"DELETE FROM {model._meta.db_table} WHERE conversion_id = ANY(%s::uuid[])", [array_of(conversion_ids)])

@@ -9,7 +9,7 @@ import pytest
 from django.db import IntegrityError, ProgrammingError, connection, connections, transaction
 
 from apps.attribution.models import Share
-from apps.commissions.models import Commission, Decision, Receipt
+from apps.commissions.models import Commission, Decision, Receipt, Superseded
 from apps.core.ids import uuid7
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.models import Conversion
@@ -129,3 +129,18 @@ def test_a_decision_and_a_receipt_stay_with_their_conversion(acme, model):
     with pgtrigger.ignore(f"commissions.{model.__name__}:stays_with_its_conversion"):
         model.objects.update(conversion_id=other.pk)
     assert model.objects.filter(conversion=other.pk).exists()
+
+
+@pytest.mark.django_db
+def test_a_superseded_result_is_of_a_conversion_that_is_there_and_without_its_guard_of_nothing(acme):
+    receipt = Receipt.objects.get()
+    fields = {"settled_at": NOON, "replaced_at": NOON, "total_minor": 1, "currency": "EUR", "earned": [], "sha256": "x"}
+    stray = {"advertiser": acme.advertiser, **fields}
+    Superseded.objects.create(conversion_id=receipt.pk, **stray)
+    for wrong in ({"conversion_id": uuid7(NOON)}, {"conversion_id": receipt.pk, "currency": "USD"}):
+        with pytest.raises(IntegrityError, match="are of a conversion of their adv"), transaction.atomic():
+            Superseded.objects.create(**{**stray, **wrong})
+    assert Superseded.objects.count() == 1
+    with pgtrigger.ignore("commissions.Superseded:is_of_a_conversion"):
+        Superseded.objects.create(conversion_id=uuid7(NOON), **stray)
+    assert Superseded.objects.count() == 2

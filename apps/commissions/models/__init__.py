@@ -13,6 +13,7 @@ from apps.commissions.models.decisions import (
 from apps.commissions.models.earnings import Commission, CommissionKind, Receipt
 from apps.commissions.models.holds import HoldPolicy, PartnerReview
 from apps.commissions.models.plans import CommissionPlan, CommissionRule, PlanAssignment, PlanVersion
+from apps.commissions.models.superseded import Superseded
 
 __all__ = [
     "Commission",
@@ -31,5 +32,6 @@ __all__ = [
     "PlanVersion",
     "Reason",
     "Receipt",
+    "Superseded",
     "is_locked",
 ]

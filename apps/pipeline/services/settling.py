@@ -17,13 +17,13 @@ from apps.attribution.writing import forget_shares, write_shares
 from apps.commissions.holding import hold_by_rule
 from apps.commissions.models import Commission, Decision, DecisionState, Receipt
 from apps.commissions.writing import (
-    forget_results,
     lock_decisions,
     open_decisions,
     receipt_hashes,
     receipt_touches,
     rejected_among,
     remembering_receipts,
+    supersede_results,
     write_commissions,
     write_receipts,
 )
@@ -189,13 +189,13 @@ def _journeys(conversions: Sequence[ConversionRow], decided: Collection[str]) ->
 
 
 def _write(settled: Sequence[Settled], decided: Mapping[str, str], now: datetime) -> None:
-    """Replace the results of pending conversions as a whole; a result that is already there stays as it is."""
+    """Replace the results of pending conversions as a whole, and keep what stood; one that is there stays as it is."""
     # A receipt never comes without its decision: most conversions have neither yet.
     present = receipt_hashes([row.conversion_id for row in settled if row.conversion_id in decided])
     changed = [row for row in settled if present.get(row.conversion_id) != row.standing]
     stale = [row.conversion_id for row in changed if row.conversion_id in present]
     if stale:
-        forget_results(stale)
+        supersede_results(stale, now=now)
         forget_shares(stale)
     ids = iter(write_shares([share for row in changed for share in row.shares]))
     share_ids = [share_id for row in changed for share_id in list(islice(ids, len(row.shares)))[: len(row.commissions)]]

@@ -286,6 +286,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
+    "ENUM_NAME_OVERRIDES": {"AnyReasonEnum": "apps.api.v1.decisions.REASONS"},
 }
 
 # --- history, logs ------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from apps.core.errors import Refusal
 from apps.core.periods import day_of
 from apps.imports.rules.tables import Columns, FileUnreadable, read_rows
 from apps.pipeline.rules.listed import FIELDS
+from apps.pipeline.services.deciding import REASONS_OF
 from apps.pipeline.services.deciding_jobs import (
     BY_FILTER,
     KINDS,
@@ -218,7 +219,17 @@ def upload_decisions(request: HttpRequest) -> HttpResponse:
     back = reverse("admin:tracking_conversion_changelist")
     crumbs = [{"title": _("Conversions"), "link": back}]
     return site.render(
-        request, "console/upload_decisions.html", _("Decide by CSV"), crumbs=crumbs, form=form, back=back, fields=FIELDS
+        request,
+        "console/upload_decisions.html",
+        _("Decide by CSV"),
+        crumbs=crumbs,
+        form=form,
+        back=back,
+        fields=FIELDS,
+        codes=[
+            (word, [(code, REASONS[code]) for code in REASONS_OF[state]])
+            for word, state in ((_("To reject or correct"), "REJECTED"), (_("To put on hold"), "ON_HOLD"))
+        ],
     )
 
 

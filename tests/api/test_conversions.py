@@ -184,7 +184,7 @@ def test_rejection_needs_one_of_the_reasons(caller):
     owner, id_ = caller(world.advertiser), world.conversions[0].pk
 
     assert code_of(owner.post(f"/conversions/{id_}/reject/")) == (422, "reason_needed")
-    assert code_of(owner.post(f"/conversions/{id_}/reject/", {"reason": "mood"})) == (422, "reason_needed")
+    assert code_of(owner.post(f"/conversions/{id_}/reject/", {"reason": "mood"})) == (422, "unknown_reason")
     reply = owner.post(f"/conversions/{id_}/reject/", {"reason": "returned", "note": "came back"})
     assert (reply.status_code, reply.json()["status"], reply.json()["reason"]) == (200, "REJECTED", "returned")
     assert code_of(owner.post(f"/conversions/{id_}/approve/")) == (409, "already_decided")

@@ -4,13 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from apps.commissions.models import Commission, Decision
+from apps.commissions.models import Commission, Decision, Reason
+from apps.commissions.selections import Selection
 from apps.core.actors import SYSTEM
 from apps.identity.models import Scope
 from apps.pipeline.books import check_books
 from apps.pipeline.services.deciding import approve_conversions
 from apps.pipeline.services.deciding_chunks import work_on_decisions
-from apps.records.models import Job
+from apps.pipeline.services.deciding_jobs import ask_by_filter
+from apps.records.models import AuditEntry, IdempotencyKey, Job
 from tests.api.conftest import SOLD_AT, code_of, make_world
 from tests.cast import NOON
 
@@ -121,17 +123,76 @@ def test_a_filter_is_decided_as_of_its_moment(world, acme):
         ({"items": []}, "nothing_asked"),
         ({"items": [1]}, "invalid_field"),
         ({"items": [{"order_ref": "a", "decision": "approve"}] * 40_001}, "too_many_items"),
-        ({"filter": {}, "decision": "correct"}, "invalid_decision"),
-        ({"filter": {}, "decision": "reject"}, "reason_needed"),
+        ({"filter": {"goal": "SALE"}, "decision": "correct"}, "invalid_decision"),
+        ({"filter": {"goal": "SALE"}, "decision": "reject"}, "reason_needed"),
+        ({"filter": {"goal": "SALE"}, "decision": "hold", "reason": "cancelled"}, "unknown_reason"),
+        ({"filter": {}, "decision": "approve"}, "filter_empty"),
+        ({"filter": {"status": " "}, "decision": "approve"}, "filter_empty"),
+        ({"filter": {}, "decision": "approve", "dry_run": True}, "filter_empty"),
+        ({"dry_run": True}, "items_or_filter"),
+        ({"filter": {"goal": "SALE"}, "decision": "approve", "dryrun": True}, "invalid_field"),
+        ({"filter": {"goal": "SALE"}, "decision": "approve", "expected": "few"}, "invalid_field"),
+        ({"filter": {"goal": "SALE"}, "decision": "approve", "dry_run": "maybe"}, "invalid_field"),
+        ({"items": [{"order_ref": "acme-0", "decision": "approve"}], "dry_run": True}, "invalid_field"),
         ({"filter": {"colour": "red"}, "decision": "approve"}, "invalid_field"),
         ({"filter": {"status": "NEW"}, "decision": "approve"}, "invalid_field"),
         ({"filter": {"occurred_from": "2026-01-01"}, "decision": "approve"}, "invalid_field"),
-        ({"filter": {}, "decision": "approve", "as_of": "2026-03-10T12:00:01Z"}, "moment_to_come"),
+        ({"filter": {"goal": "SALE"}, "decision": "approve", "as_of": "2026-03-10T12:00:01Z"}, "moment_to_come"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_and_makes_no_job(world, acme, body, code):
     assert code_of(acme.post("/decisions/", body)) == (422, code)
     assert not Job.objects.exists()
+
+
+def test_a_dry_run_answers_what_it_would_move_and_writes_nothing(world, acme):
+    approve_conversions(
+        advertiser=world.advertiser, conversion_ids=[world.conversions[0].pk], actor=SYSTEM, now=SOLD_AT
+    )
+    body = {"decision": "approve", "filter": {"campaign": "acme-shop"}}
+    before = AuditEntry.objects.count()
+    told = acme.post("/decisions/", {**body, "dry_run": True}, Idempotency_Key="k")
+    assert (told.status_code, told.json()) == (
+        200,
+        {
+            "would_move": 4,
+            "left_out": 1,
+            "by_status": {"PENDING": 4},
+            "amounts": [{"currency": "EUR", "amount": "4000.00"}],
+            "commissions": [{"currency": "EUR", "amount": "320.00"}],
+            "as_of": "2026-03-10T12:00:00Z",
+        },
+    )
+    assert (Job.objects.count(), IdempotencyKey.objects.count(), AuditEntry.objects.count()) == (0, 0, before)
+    assert states(world) == ["APPROVED"] + ["PENDING"] * 4
+    assert acme.post("/decisions/", {**body, "expected": 4}, Idempotency_Key="k").json()["total"] == 4
+
+
+def test_another_count_than_was_expected_is_a_conflict_and_decides_nothing(world, acme):
+    body = {"decision": "approve", "filter": {"status": "PENDING"}}
+    refused = acme.post("/decisions/", {**body, "expected": 4})
+    assert code_of(refused) == (409, "count_differs")
+    assert refused.json()["errors"][0]["detail"] == "It would move 5 conversions, not 4."
+    assert code_of(acme.post("/decisions/", {**body, "expected": 4, "dry_run": True})) == (409, "count_differs")
+    assert not Job.objects.exists()
+    assert acme.post("/decisions/", {**body, "expected": 5}).status_code == 202
+
+
+def test_a_filter_expected_and_done_is_the_same_job_when_asked_again(world):
+    call = {"advertiser": world.advertiser, "actor": SYSTEM, "key": "k", "as_of": NOON, "now": NOON, "expected": 5}
+    first = ask_by_filter(selection=Selection(goal="SALE"), state="APPROVED", **call)
+    work_on_decisions(now=NOON)
+    again = ask_by_filter(selection=Selection(goal="SALE"), state="APPROVED", **call)
+    assert (again.created, again.job.pk) == (False, first.job.pk)
+
+
+def test_a_refused_reason_names_those_there_are(world, acme):
+    body = {"decision": "reject", "filter": {"status": "PENDING"}}
+    missing = acme.post("/decisions/", body).json()["errors"][0]
+    unknown = acme.post("/decisions/", {**body, "reason": "mood"}).json()["errors"][0]
+    assert (missing["code"], unknown["code"]) == ("reason_needed", "unknown_reason")
+    for reason in Reason.values:
+        assert reason in missing["detail"] and reason in unknown["detail"]
 
 
 def test_a_filter_by_a_name_that_is_not_there_selects_nothing(world, acme):

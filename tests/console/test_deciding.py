@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.commissions.models import Commission, Decision, HoldPolicy, Move, PartnerReview
+from apps.commissions.models import Commission, Decision, HoldPolicy, HoldReason, Move, PartnerReview, Reason
 from apps.commissions.selections import selected
 from apps.console.decision_jobs import TYPED_FROM, said
 from apps.console.selections import selection_of
@@ -183,6 +183,12 @@ def test_ten_rows_of_which_two_are_bad(acme):
 def test_a_file_that_cannot_be_read_says_why_and_makes_no_job(acme, text, said):
     assert said in upload(acme, text).content.decode()
     assert not Job.objects.exists()
+
+
+def test_the_upload_tells_every_reason_with_its_code(acme):
+    page = acme.owner.get(reverse("admin:upload_decisions")).text
+    for code in (*Reason.values, *HoldReason.values):
+        assert f">{code}</code>" in page, code
 
 
 def test_a_discarded_draft_decides_nothing(acme):

@@ -16,7 +16,13 @@ from apps.ledger.models import Posting
 from apps.ledger.services import commission_entry, post_entries
 from apps.pipeline.books import check_books
 from apps.pipeline.services import deciding_chunks
-from apps.pipeline.services.deciding import ReasonNeeded, approve_conversions, hold_conversions, release_conversions
+from apps.pipeline.services.deciding import (
+    ReasonNeeded,
+    UnknownReason,
+    approve_conversions,
+    hold_conversions,
+    release_conversions,
+)
 from apps.pipeline.services.deciding_chunks import work_on_decisions
 from apps.pipeline.services.deciding_jobs import (
     JobKeyReused,
@@ -223,8 +229,8 @@ def test_the_same_key_is_the_same_job_and_other_content_is_refused(acme):
     ("fields", "refusal"),
     [
         ({"state": "REJECTED"}, ReasonNeeded),
-        ({"state": "REJECTED", "reason": "review"}, ReasonNeeded),
-        ({"state": "ON_HOLD", "reason": "returned"}, ReasonNeeded),
+        ({"state": "REJECTED", "reason": "review"}, UnknownReason),
+        ({"state": "ON_HOLD", "reason": "returned"}, UnknownReason),
         ({"as_of": LATER + timedelta(seconds=1)}, MomentToCome),
     ],
 )

@@ -180,7 +180,7 @@ def lines_of(conversion: Conversion) -> list[ConversionLine]:
 
 READ = "Scope: `conversions:read`."
 UNDECIDABLE = ("already_decided", "conversion_unsettled")
-UNREASONED = ("invalid_body", "invalid_field", "reason_needed")
+UNREASONED = ("invalid_body", "invalid_field", "reason_needed", "unknown_reason")
 DECIDE = "Scope: `conversions:decide`. The same decision again changes nothing."
 
 
@@ -315,9 +315,7 @@ class ConversionViewSet(viewsets.ReadOnlyModelViewSet):
         request=RejectionInput,
         responses={
             200: ConversionDetailSerializer,
-            **refusals(
-                {409: (*UNDECIDABLE, "conversion_locked"), 422: ("invalid_body", "invalid_field", "reason_needed")}
-            ),
+            **refusals({409: (*UNDECIDABLE, "conversion_locked"), 422: UNREASONED}),
         },
     )
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])

@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.api.access import actor_of
+from apps.api.fields import AmountField
 from apps.api.idempotency import HEADER, answer_once
 from apps.api.paging import KeysetPagination
 from apps.api.parsing import ExactJSONParser
@@ -30,15 +31,30 @@ from apps.core.periods import day_of
 from apps.identity.models import Advertiser, Scope
 from apps.partners.models import Partner
 from apps.pipeline.rules.listed import STATES, InvalidDecision
-from apps.pipeline.services.deciding_jobs import KINDS, ask_by_filter, ask_by_list, cancel_job, undo_job
+from apps.pipeline.services.deciding import REASONS_OF
+from apps.pipeline.services.deciding_jobs import (
+    KINDS,
+    CountDiffers,
+    ask_by_filter,
+    ask_by_list,
+    cancel_job,
+    foresee_filter,
+    undo_job,
+)
 from apps.records.models import Job, JobItem, JobItemOutcome
-from apps.tracking.rules.fields import InvalidField, text_of
+from apps.tracking.rules.fields import InvalidField, flag_of, text_of
 
+LISTED, FILTERED = {"items"}, {"decision", "reason", "note", "filter", "as_of", "dry_run", "expected"}
 FILTERS = ("campaign", "partner", "order_ref", "goal", "occurred_from", "occurred_to", "status")
 LOCKED = "LOCKED"
+REASONS = sorted({reason for known in REASONS_OF.values() for reason in known})
+REASONS_TOLD = " ".join(
+    f"To {verb}: {', '.join(f'`{reason}`' for reason in REASONS_OF[state])}."
+    for verb, state in (("reject or correct", "REJECTED"), ("hold", "ON_HOLD"))
+)
 ASKED_WRONG = (
-    *("invalid_body", "invalid_decision", "invalid_field", "items_or_filter", "moment_to_come", "nothing_asked"),
-    *("reason_needed", "too_many_items"),
+    *("filter_empty", "invalid_body", "invalid_decision", "invalid_field", "items_or_filter", "moment_to_come"),
+    *("nothing_asked", "reason_needed", "too_many_items", "unknown_reason"),
 )
 """The codes that decisions asked for are refused with."""
 
@@ -48,12 +64,17 @@ class ItemsOrFilter(Invalid):
     message = "Send either `items`, or `decision` with a `filter`."
 
 
+class FilterEmpty(Invalid):
+    code = "filter_empty"
+    message = f"An empty filter would be every conversion. Name one of: {', '.join(FILTERS)}."
+
+
 class ItemInput(serializers.Serializer):
     id = serializers.UUIDField(required=False, help_text="The conversion's id; or:")
     order_ref = serializers.CharField(max_length=120, required=False)
     goal = serializers.CharField(max_length=40, required=False, help_text="Default: SALE.")
     decision = serializers.ChoiceField(choices=list(STATES), help_text="`correct` lowers the amount.")
-    reason = serializers.CharField(max_length=20, required=False, help_text="Needed to reject, hold and correct.")
+    reason = serializers.ChoiceField(choices=REASONS, required=False, help_text=REASONS_TOLD)
     note = serializers.CharField(max_length=300, required=False)
     lines = serializers.ListField(
         child=serializers.IntegerField(min_value=1), required=False, help_text="Reject these positions only."
@@ -75,12 +96,34 @@ class FilterInput(serializers.Serializer):
 class DecisionsInput(serializers.Serializer):
     items = ItemInput(many=True, required=False, help_text="At most 40,000.")
     decision = serializers.ChoiceField(choices=["approve", "reject", "hold", "release"], required=False)
-    reason = serializers.CharField(max_length=20, required=False)
+    reason = serializers.ChoiceField(choices=REASONS, required=False, help_text=REASONS_TOLD)
     note = serializers.CharField(max_length=300, required=False)
-    filter = FilterInput(required=False)
+    filter = FilterInput(required=False, help_text="At least one of its fields is named; an empty one is refused.")
     as_of = serializers.DateTimeField(
         required=False, help_text="What came or changed later is left alone. Default: now."
     )
+    dry_run = serializers.BooleanField(
+        required=False, help_text="Of a filter: answer 200 with what it would move, and write nothing."
+    )
+    expected = serializers.IntegerField(
+        required=False, min_value=0, help_text="Of a filter: how many it is to move; otherwise 409 and nothing is done."
+    )
+
+
+class SumSerializer(serializers.Serializer):
+    currency = serializers.CharField()
+    amount = AmountField(source="minor")
+
+
+class WouldMoveSerializer(serializers.Serializer):
+    """What a decision by filter would do now."""
+
+    would_move = serializers.IntegerField(source="weight.count", help_text="Conversions; send it as `expected`.")
+    left_out = serializers.IntegerField(help_text="Conversions of the filter that cannot move there.")
+    by_status = serializers.DictField(child=serializers.IntegerField(), source="weight.by_state")
+    amounts = SumSerializer(many=True, source="weight.amounts", help_text="What is left of the orders, by currency.")
+    commissions = SumSerializer(many=True, source="weight.commissions")
+    as_of = serializers.DateTimeField(help_text="Send it as `as_of`, and nothing that came since is decided.")
 
 
 class JobSerializer(serializers.ModelSerializer):
@@ -111,12 +154,14 @@ class DecisionsView(APIView):
     @extend_schema(
         summary="Decide many conversions",
         description="Scope: `conversions:decide`. Answers at once with a job; workers do it in chunks. Rows are told "
-        "apart: one that is refused stops none of the others. The same list again changes nothing.",
+        "apart: one that is refused stops none of the others. The same list again changes nothing. With a filter, "
+        "`dry_run` answers first how much it is, and `expected` makes sure that it still is so much.",
         parameters=[HEADER],
         request=DecisionsInput,
         responses={
+            200: OpenApiResponse(WouldMoveSerializer, description="With `dry_run`: what it would do."),
             202: OpenApiResponse(JobSerializer, description="The job; see `/jobs/{id}/`."),
-            **once({409: ("job_key_reused",), 422: ASKED_WRONG}),
+            **once({409: ("count_differs", "job_key_reused"), 422: ASKED_WRONG}),
         },
         examples=[
             OpenApiExample(
@@ -133,42 +178,97 @@ class DecisionsView(APIView):
             OpenApiExample(
                 "A filter",
                 request_only=True,
-                value={"decision": "approve", "filter": {"status": "PENDING", "occurred_to": "2026-03-01T00:00:00Z"}},
+                value={
+                    "decision": "approve",
+                    "filter": {"status": "PENDING", "occurred_to": "2026-03-01T00:00:00Z"},
+                    "expected": 75,
+                },
+            ),
+            OpenApiExample(
+                "What a filter would move",
+                request_only=True,
+                value={
+                    "decision": "hold",
+                    "reason": "suspicious",
+                    "filter": {"partner": "wanderblog", "status": "PENDING"},
+                    "dry_run": True,
+                },
             ),
         ],
     )
     def post(self, request: Request) -> Response:
+        told = request.data
+        for name in told:
+            if name not in LISTED | FILTERED:
+                raise InvalidField(f"There is no field {name[:40]!r}.", path=name[:40])
+        if "items" in told and (beside := sorted(FILTERED & told.keys() - {"filter"})):
+            raise InvalidField(f"`{beside[0]}` goes with a filter; items name their own.", path=beside[0])
+        if flag_of(told, "dry_run"):
+            return self._foresee(request)
         return answer_once(request, lambda: self._ask(request))
+
+    def _foresee(self, request: Request) -> Response:
+        """Answer what a filter would move; nothing is written, not even under the call's key."""
+        told, advertiser, now = request.data, request.auth.advertiser, timezone.now()
+        foreseen = foresee_filter(advertiser=advertiser, **read_asked(told, advertiser, now), now=now)
+        expected = number_of(told, "expected")
+        if expected not in (None, foreseen.weight.count):
+            raise CountDiffers(f"It would move {foreseen.weight.count:,} conversions, not {expected:,}.")
+        return Response(WouldMoveSerializer(foreseen).data)
 
     def _ask(self, request: Request) -> Response:
         told: Mapping[str, Any] = request.data
         if ("items" in told) == ("filter" in told):
             raise ItemsOrFilter
+        now = timezone.now()
         call: dict[str, Any] = {
             "advertiser": request.auth.advertiser,
             "actor": actor_of(request),
-            "key": request.headers.get("Idempotency-Key") or uuid4().hex,
-            "now": timezone.now(),
+            "key": f"api:{request.headers.get('Idempotency-Key') or uuid4().hex}"[:200],
+            "now": now,
         }
-        call["key"] = f"api:{call['key']}"[:200]
         if "items" in told:
             items = told["items"]
             if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
                 raise InvalidField("`items` is a list of objects.", path="items")
             asked = ask_by_list(items=[{k: v for k, v in item.items() if k != "row"} for item in items], **call)
         else:
-            decision = text_of(told, "decision", 10)
-            if not STATES.get(decision):
-                raise InvalidDecision(path="decision")
+            meant = read_asked(told, call["advertiser"], now)
             asked = ask_by_filter(
-                selection=read_filter(told["filter"], call["advertiser"], call["now"]),
-                state=STATES[decision],
-                reason=text_of(told, "reason", 20),
-                note=text_of(told, "note", 300),
-                as_of=_moment(told, "as_of") or call["now"],
-                **call,
+                **meant, note=text_of(told, "note", 300), expected=number_of(told, "expected"), **call
             )
         return Response(JobSerializer(asked.job).data, status=202)
+
+
+def read_asked(told: Mapping[str, Any], advertiser: Advertiser, now: datetime) -> dict[str, Any]:
+    """Return selection, state, reason and moment of a decision by filter.
+
+    Raises ItemsOrFilter, InvalidDecision, InvalidField, FilterEmpty.
+    """
+    if "filter" not in told:
+        raise ItemsOrFilter
+    decision = text_of(told, "decision", 10)
+    if not STATES.get(decision):
+        raise InvalidDecision("`decision` is approve, reject, hold or release.", path="decision")
+    selection = read_filter(told["filter"], advertiser, now)
+    if selection == Selection():
+        raise FilterEmpty(path="filter")
+    return {
+        "selection": selection,
+        "state": STATES[decision],
+        "reason": text_of(told, "reason", 20),
+        "as_of": _moment(told, "as_of") or now,
+    }
+
+
+def number_of(told: Mapping[str, Any], name: str) -> int | None:
+    """Return a whole number of a body whose numbers stay texts, or None. Raises InvalidField."""
+    text = text_of(told, name, 10)
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise InvalidField(f"`{name}` is a whole number.", path=name)
+    return int(text)
 
 
 def read_filter(told: Any, advertiser: Advertiser, now: datetime) -> Selection:

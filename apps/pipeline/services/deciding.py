@@ -44,7 +44,11 @@ CHUNK = 5_000
 NAMED = 50  # so many conversions of a chunk stand in the audit log by id; each one's move stands beside itself
 PENDING_ONLY = frozenset({DecisionState.PENDING.value})
 EVERY_STATE = frozenset(DecisionState.values)
-HOLD_REASONS = frozenset({*HoldReason.values, Reason.SUSPICIOUS.value})
+REASONS_OF: dict[str, tuple[str, ...]] = {
+    DecisionState.REJECTED.value: tuple(Reason.values),
+    DecisionState.ON_HOLD.value: (*HoldReason.values, Reason.SUSPICIOUS.value),
+}
+"""The coded reasons of the states that need one, in the order in which they are told."""
 logger = logging.getLogger(__name__)
 
 
@@ -68,7 +72,12 @@ class NoSuchConversion(NotFound):
 
 class ReasonNeeded(Invalid):
     code = "reason_needed"
-    message = "A rejection needs one of the coded reasons."
+    message = "A rejection or a hold needs a reason."
+
+
+class UnknownReason(ReasonNeeded):
+    code = "unknown_reason"
+    message = "There is no such reason."
 
 
 REFUSALS: dict[str, type[Refusal]] = {
@@ -188,11 +197,14 @@ def _due_after(due: DecisionQuerySet, place: tuple[date, UUID], size: int) -> li
 
 
 def check_reason(state: str, reason: str) -> None:
-    """Raise ReasonNeeded where a state wants another reason than this."""
-    if state == DecisionState.REJECTED and reason not in Reason.values:
-        raise ReasonNeeded(path="reason")
-    if state == DecisionState.ON_HOLD and reason not in HOLD_REASONS:
-        raise ReasonNeeded("A hold needs one of the coded reasons.", path="reason")
+    """Raise ReasonNeeded where a state wants a reason, UnknownReason where it wants another; both name them all."""
+    known = REASONS_OF.get(state)
+    if known is None or reason in known:
+        return
+    what = "rejection" if state == DecisionState.REJECTED else "hold"
+    if not reason:
+        raise ReasonNeeded(f"A {what} needs a reason: {', '.join(known)}.", path="reason")
+    raise UnknownReason(f"There is no reason {reason!r} of a {what}; there are: {', '.join(known)}.", path="reason")
 
 
 def _in_chunks(

@@ -12,7 +12,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from apps.commissions.models import DecisionState, HoldReason
-from apps.commissions.selections import Selection, movable, selected
+from apps.commissions.selections import Selection, Weight, movable, selected, weigh
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, NotFound, Refusal
 from apps.core.periods import day_of
@@ -69,6 +69,11 @@ class MomentToCome(Invalid):
     message = "A decision holds as of a moment that has passed."
 
 
+class CountDiffers(Conflict):
+    code = "count_differs"
+    message = "The filter selects another number of conversions than was expected; nothing is decided."
+
+
 class NoSuchJob(NotFound):
     code = "no_such_job"
     message = "There is no such job."
@@ -94,11 +99,13 @@ def ask_by_filter(
     reason: str = "",
     note: str = "",
     as_before: bool = False,
+    expected: int | None = None,
 ) -> Asked:
     """Ask for a decision on all conversions of a filter, as they stood at `as_of`; workers do it in chunks.
 
-    `as_before` gives each the reason and the note that it was last in this state for, where there is one. The same key
-    with the same content is the same job. Raises ReasonNeeded, MomentToCome, JobKeyReused.
+    `as_before` gives each the reason and the note that it was last in this state for, where there is one. `expected`
+    is how many the caller means to decide. The same key with the same content is the same job. Raises ReasonNeeded,
+    UnknownReason, MomentToCome, CountDiffers, JobKeyReused.
     """
     check_reason(state, reason)
     if as_of > now:
@@ -111,7 +118,37 @@ def ask_by_filter(
     } | ({"as_before": True} if as_before else {})
     meant = movable(selected(advertiser, selection, as_of=as_of), state, today=day_of(now, advertiser.zone))
     job = Job(total=meant.count(), as_of=as_of, state=JobState.WAITING)
+    # Asked for before, it may be done by now: then its answer is the job, whatever is left of the filter.
+    if (
+        expected not in (None, job.total)
+        and not Job.objects.filter(advertiser=advertiser, kind=BY_FILTER, key=key).exists()
+    ):
+        raise CountDiffers(f"It would move {job.total:,} conversions, not {expected:,}.", path="expected")
     return _ask(job, BY_FILTER, advertiser, content, actor, key, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a decision by filter would move, what of the filter it would leave out, and the moment it is of."""
+
+    weight: Weight
+    left_out: int
+    as_of: datetime
+
+
+def foresee_filter(
+    *, advertiser: Advertiser, selection: Selection, state: str, reason: str, as_of: datetime, now: datetime
+) -> Foreseen:
+    """Return what a decision by filter would come to, and write nothing.
+
+    Raises ReasonNeeded, UnknownReason, MomentToCome.
+    """
+    check_reason(state, reason)
+    if as_of > now:
+        raise MomentToCome(path="as_of")
+    found = selected(advertiser, selection, as_of=as_of)
+    weight = weigh(movable(found, state, today=day_of(now, advertiser.zone)))
+    return Foreseen(weight, found.count() - weight.count, as_of)
 
 
 def ask_by_list(

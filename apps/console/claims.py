@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -197,14 +198,14 @@ class ClaimAdmin(ReadOnlyAdmin):
         form = AcceptForm(request.POST if request.method == "POST" else None, prefix="accept")
         if request.method == "POST" and form.is_valid():
             try:
-                accept_claim(
+                accepted = accept_claim(
                     advertiser=access_of(request).advertiser,
                     claim_id=claim.pk,
                     actor=actor_of(request),
                     now=timezone.now(),
                     note=form.cleaned_data["note"],
                 )
-                messages.success(request, _("The claim is accepted; the order now says what the partner earns."))
+                messages.success(request, accepted_said(accepted))
             except Refusal as refusal:
                 messages.error(request, refusal.message)
         return HttpResponseRedirect(reverse("admin:claims_claim_change", args=[claim.pk]))
@@ -254,6 +255,19 @@ class ClaimAdmin(ReadOnlyAdmin):
         )
 
 
+def accepted_said(claim: Claim) -> str:
+    """Say that a claim is accepted, with the way to the order that says what the partner earns now."""
+    conversion = claim.conversion
+    if conversion is None:
+        return _("The claim is accepted.")
+    text = _("The claim is accepted; order %s now says what the partner earns.")
+    if conversion.order_ref != claim.order_ref:
+        text = _("The claim is accepted; the order was told a second time as %s, which is to be decided.")
+    address = reverse("admin:tracking_conversion_change", args=[conversion.pk])
+    before, _sep, after = text.partition("%s")
+    return format_html('{}<a class="tb-link" href="{}">{}</a>{}', before, address, conversion.order_ref, after)
+
+
 def new_amount(claim: Claim, amounts: Amounts | None) -> str:
     """Say which amount accepting would put in the place of which; nothing where it leaves the amount."""
     if amounts is None or claim.amount_minor in (None, amounts.worth.told_minor):
@@ -270,6 +284,8 @@ def verdict_of(claim: Claim, standing: Standing, amounts: Amounts | None) -> tup
         return "info", _("The platform does not know this order. Accepting writes it as the claim tells it.")
     state = standing.decision.state if standing.decision else ""
     has_part = bool(standing.part_of(claim.partner_id))
+    if state == "REJECTED" and standing.first is not None:
+        return "bad", _("The order was told a second time after a claim, and rejected again: that is final.")
     if state == "REJECTED":
         return "warn", _(
             "The order was rejected, which is final. Accepting tells it a second time, to be decided anew."

@@ -9,6 +9,7 @@ from apps.claims.services import report_claim
 from apps.commissions.models import Commission
 from apps.core.actors import SYSTEM
 from apps.identity.models import Role
+from apps.pipeline.services.deciding import reject_conversions
 from tests.cast import NOON
 from tests.console.scene import SOLD_AT, make_scene, member
 
@@ -22,7 +23,8 @@ def acme():
 
 
 def make_claim(acme, order_ref: str = "LOST-1", partner: str = "coupons", **fields) -> Claim:
-    fact = ClaimFact(acme.campaign.pk, "MISSING", order_ref, SOLD_AT, "EUR", **{"amount_minor": 50_00, **fields})
+    values = {"kind": "MISSING", "amount_minor": 50_00, **fields}
+    fact = ClaimFact(acme.campaign.pk, order_ref=order_ref, occurred_at=SOLD_AT, currency="EUR", **values)
     return report_claim(partner=getattr(acme.partners, partner), fact=fact, actor=SYSTEM, now=NOON).claim
 
 
@@ -65,6 +67,25 @@ def test_accepting_writes_the_order_and_its_commission(acme):
     assert Commission.objects.get(conversion=claim.conversion).amount_minor == 4_00
     assert "The claim is accepted" in answer.text
     assert "answered or withdrawn already" in act(acme.owner, claim, "accept").text
+
+
+def test_an_order_told_a_second_time_is_named_and_linked_by_its_claim(acme):
+    reject_conversions(
+        advertiser=acme.advertiser, conversion_ids=[acme.open.pk], reason="returned", actor=SYSTEM, now=NOON
+    )
+    claim = make_claim(acme, "OPEN-1", "blog", kind="DECLINED", amount_minor=None)
+
+    answer = act(acme.owner, claim, "accept")
+
+    claim.refresh_from_db()
+    again = claim.conversion
+    link = f'href="{reverse("admin:tracking_conversion_change", args=[again.pk])}">OPEN-1~2</a>'
+    first = f'after <a class="tb-link" href="{reverse("admin:tracking_conversion_change", args=[acme.open.pk])}">OPEN-1'
+    assert again.order_ref == "OPEN-1~2"
+    assert (answer.text.count(link), first in answer.text) == (2, True)  # the message and the order
+    assert answer.context["standing"].conversion == again
+    # What another partner says of the order is then of its second telling.
+    assert "OPEN-1~2" in page(acme, make_claim(acme, "OPEN-1", "coupons"))
 
 
 def test_what_cannot_be_accepted_is_said_and_nothing_changes(acme):

@@ -94,11 +94,11 @@ def accept_claim(*, advertiser: Advertiser, claim_id: int, actor: Actor, now: da
     changed = conversion is None
     if conversion is None:
         conversion = _write_order(claim, now)
-    standing = standing_of_conversion(conversion)
+    standing = standing_of_conversion(conversion.pk)
     if _is_rejected(standing):
         conversion, changed = repeat_conversion(conversion=conversion, now=now), True
         _settle(conversion, now)
-        standing = standing_of_conversion(conversion)
+        standing = standing_of_conversion(conversion.pk)
         if _is_rejected(standing):
             raise ClaimChangesNothing("The order was told again after a claim, and rejected again: that is final.")
     _give(claim, conversion, standing, changed=changed, now=now)
@@ -136,7 +136,7 @@ def _give(claim: Claim, conversion: Conversion, standing: Standing, *, changed: 
 
 def _see(claim: Claim, conversion: Conversion, before: Standing) -> None:
     """Raise ClaimWithoutEffect or ClaimTakesFromAccepted where the result is not what accepting is to give."""
-    after = standing_of_conversion(conversion)
+    after = standing_of_conversion(conversion.pk)
     part, claimed = after.part_of(claim.partner_id), before.claimed_by_others(claim.partner_id)
     # Stated touches lie in the same millisecond, so that where one takes all the policy names either.
     if claimed and (not part or any(after.part_of(other.partner.pk) < other.share for other in claimed)):

@@ -218,3 +218,25 @@ def test_data_survives_a_kill_of_the_servers():
         assert again.pid() is None
     finally:
         dev.ThrowawayServers([]).remove(folder)
+
+
+@pytest.mark.slow
+def test_a_server_that_died_beside_a_demo_is_started_again(capsys):
+    folder = dev.own_folder(dev.state() / f"kept-up-{os.getpid()}", 0o711)
+    try:
+        servers = dev.LastingServers([])
+        servers.state, servers.servers = folder, {"REDIS_URL": dev.Valkey(folder)}
+        valkey = servers.servers["REDIS_URL"]
+        valkey.start()
+        before = valkey.pid()
+        servers.keep_up()
+        assert valkey.pid() == before
+
+        os.kill(before, signal.SIGKILL)
+        while valkey.pid():
+            pass
+        servers.keep_up()
+        assert valkey.pid() and valkey.pid() != before and valkey.ready()
+        assert "valkey had died and was started again" in capsys.readouterr().err
+    finally:
+        dev.ThrowawayServers([]).remove(folder)

@@ -61,13 +61,18 @@ class PartnerAccount:
     coming: list[Coming] = field(default_factory=list)
 
     @property
+    def below_minimum_minor(self) -> int:
+        """What is approved and on no day yet, because a payment of it would be below the minimum."""
+        return max(0, self.accrued_minor - sum(row.approved_minor for row in self.coming))
+
+    @property
     def next_payment(self) -> Coming | None:
         sure = (row for row in self.coming if row.invoiced_minor or row.approved_minor)
         return next((row for row in sure if not row.is_past), None)
 
 
 def accounts_of_partner(*, partner: Partner, now: datetime) -> list[PartnerAccount]:
-    """Return the partner's accounts by advertiser and currency. Eight queries, however many there are."""
+    """Return the partner's accounts by advertiser and currency. Nine queries, however many there are."""
     partnerships = Partnership.objects.filter(partner=partner).select_related("advertiser")
     known = {row.advertiser_id: row for row in partnerships}
     accounts: dict[Key, PartnerAccount] = {}
@@ -106,6 +111,10 @@ def accounts_of_partner(*, partner: Partner, now: datetime) -> list[PartnerAccou
         account(statement.advertiser_id, statement.currency).carried_minor = statement.carried_minor
     for key, pays_on, amount in _open_invoices(partner, {key: row.paid_minor for key, row in accounts.items()}):
         on(*key, pays_on).invoiced_minor += amount
+    for advertiser_id, currency, last_on, amount in _stated(partner):
+        advertiser = account(advertiser_id, currency).advertiser
+        pays_on = pay_run(last_on, day_of(now, advertiser.zone), advertiser.pay_days)
+        on(advertiser_id, currency, pays_on).approved_minor += amount
     for key, due in _unstated(partner).items():
         advertiser_id, currency = key
         row = account(advertiser_id, currency)
@@ -136,6 +145,16 @@ def _booked(partner: Partner) -> Iterable[tuple]:
         keys = ("advertiser_id", "currency", f"{side}__kind", "purpose")
         for *key, total in rows.values_list(*keys).annotate(total=Sum("amount_minor")):
             yield (*key, sign * total)
+
+
+def _stated(partner: Partner) -> Iterable[tuple[int, str, date, int]]:
+    """Yield what statements say is payable and no invoice holds yet, with the last day of each."""
+    living = Settlement.objects.filter(statement__partner=partner, reversed_at=None)
+    rows = Statement.objects.filter(partner=partner, payable_minor__gt=0).exclude(settlements__in=living)
+    for advertiser_id, currency, period, amount in rows.order_by("pk").values_list(
+        "advertiser_id", "currency", "period", "payable_minor"
+    ):
+        yield advertiser_id, currency, period.upper - timedelta(days=1), amount
 
 
 def _unstated(partner: Partner) -> Mapping[Key, list[tuple[date, int]]]:

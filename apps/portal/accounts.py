@@ -48,6 +48,7 @@ def balance(account: PartnerAccount) -> dict[str, Any]:
         "next_is_net": bool(coming and not coming.invoiced_minor),
         "next_besides": money(besides) if besides else None,
         "minimum": money(account.minimum_minor),
+        "below_minimum": money(account.below_minimum_minor) if account.below_minimum_minor else None,
     }
 
 

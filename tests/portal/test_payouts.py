@@ -77,6 +77,16 @@ def test_a_lower_minimum_promises_the_next_payment(stage, blog):
     assert [(row["pays_on"], row["approved"]) for row in coming][1] == (date(2026, 5, 20), eur("16.00"))
 
 
+def test_what_stays_below_the_minimum_is_named_with_it(stage):
+    Partnership.objects.filter(partner=stage.blog).update(minimum_payout_minor=50_00)
+    client = client_of(stage.blog)
+    [shown] = client.get(PAGE).context["balances"]
+    assert shown["below_minimum"] == eur("16.00")
+    assert "16.00\N{NO-BREAK SPACE}€ of what is approved wait until a payment reaches 50.00" in client.get(PAGE).text
+    Partnership.objects.filter(partner=stage.blog).update(minimum_payout_minor=10_00)
+    assert client.get(PAGE).context["balances"][0]["below_minimum"] is None
+
+
 def test_what_is_approved_is_not_added_to_what_is_invoiced_with_vat():
     coming = [Coming(date(2026, 4, 20), invoiced_minor=142_80, approved_minor=16_00)]
     shown = balance(PartnerAccount(Advertiser(name="Acme"), "EUR", 50_00, coming=coming))
@@ -95,10 +105,12 @@ def test_a_month_stated_late_is_paid_on_the_invoices_day_on_every_page(db):
     close_month(advertiser=cast.advertiser, month=date(2026, 2, 1), actor=SYSTEM, now=NOW)
     statement = Statement.objects.prefetch_related(living_settlements("")).get()
     assert pay_day(statement, NOW.date()) == date(2026, 4, 20)  # the run of 20 March has gone by
+    client = client_of(cast.partners.blog)
+    [stated] = client.get(PAGE).context["coming"]
+    assert (stated["pays_on"], stated["approved"]) == (date(2026, 4, 20), eur("80.00"))  # no invoice needed to be owed
     issue_invoices(advertiser=cast.advertiser, actor=SYSTEM, now=NOW)
     printed = Invoice.objects.get().pay_on
 
-    client = client_of(cast.partners.blog)
     page = client.get(PAGE).context
     assert [row["pays_on"] for row in page["statements"]] == [printed]
     assert [row["pays_on"] for row in page["coming"]] == [printed]

@@ -42,10 +42,10 @@ def grow(cast, rows: int) -> None:
 @pytest.mark.parametrize(
     ("name", "queries"),
     [
-        ("overview", 36),
+        ("overview", 37),
         ("links", 13),
         ("conversions", 13),
-        ("payouts", 22),
+        ("payouts", 23),
         ("campaigns", 11),
         ("account", 8),
     ],

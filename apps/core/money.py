@@ -17,7 +17,8 @@ DIGITS = {
     **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
     **dict.fromkeys("CLF UYW".split(), 4),
 }
-AMOUNT = re.compile(r"-?[0-9]{1,13}(\.[0-9]{1,4})?")
+PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+MOST_DIGITS, MOST_DECIMALS = 13, 4
 
 
 class InvalidAmount(Invalid):
@@ -54,8 +55,13 @@ class Money:
     def parse(cls, text: str, currency: str) -> Money:
         """Read a decimal string with a point (`1083.29`). Raises InvalidAmount, InvalidCurrency."""
         places = digits(currency)
-        if not isinstance(text, str) or not AMOUNT.fullmatch(text):
+        if not isinstance(text, str) or not PLAIN.fullmatch(text):
             raise InvalidAmount
+        whole, _, rest = text.lstrip("-").partition(".")
+        if len(whole) > MOST_DIGITS:
+            raise InvalidAmount(f"The amount is too large: it has more than {MOST_DIGITS} digits before the point.")
+        if len(rest) > MOST_DECIMALS:
+            raise InvalidAmount(f"{currency} has {places} decimals.")
         scaled = Decimal(text).scaleb(places)
         if scaled != scaled.to_integral_value():
             raise InvalidAmount(f"{currency} has {places} decimals.")

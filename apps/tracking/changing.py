@@ -65,7 +65,7 @@ class RecordedRefund:
 
 @dataclass(frozen=True, slots=True)
 class RecordedUpdate:
-    """The amended conversion, whether this call wrote something, and whether what it told holds.
+    """The amended conversion, whether this call wrote something, and whether what it told is in force.
 
     `sequence` is 0 where the call said again what the conversion said from the start. `is_of_other_customer` tells that
     it named another one than the order came with, who stays.
@@ -74,7 +74,7 @@ class RecordedUpdate:
     conversion_id: UUID
     sequence: int
     created: bool
-    holds: bool
+    in_force: bool
     is_of_other_customer: bool = False
 
 
@@ -246,8 +246,8 @@ def _keep_update(sale: Conversion, fact: ConversionFact, who: Introduced, now: d
     if sequence in hashes or sequence == 0:
         if sequence and hashes[sequence] != digest:
             raise SequenceConflict(f"Amendment {sequence} is already recorded with other content.", path="sequence")
-        holds = sequence == last and not overruled
-        return RecordedUpdate(sale.pk, sequence, not who.is_known, holds, who.is_other)
+        in_force = sequence == last and not overruled
+        return RecordedUpdate(sale.pk, sequence, not who.is_known, in_force, who.is_other)
     Amendment.objects.create(
         advertiser_id=sale.advertiser_id,
         conversion=sale,

@@ -34,6 +34,10 @@ PAYLOAD_FIELDS = 60
 PAYLOAD_TEXT = 300
 PAYLOAD_BYTES = 4096
 REJECTIONS_KEPT = timedelta(days=30)
+NO_NUMBER = (
+    "Without `order_ref` the click stands for the order, and its order is already recorded with other content. Send "
+    "`order_ref`, so that several orders of one click are told apart."
+)
 
 
 class OrderRefConflict(Conflict):
@@ -76,7 +80,7 @@ def record_conversion(
         told = {stored.pk: fact.identity}
         if stored.content_hash != row.content_hash or told_of_others(advertiser_id=owner, told=told):
             raise OrderRefConflict(
-                f"Order {fact.order_ref} is already recorded with other content.",
+                NO_NUMBER if fact.is_by_click else f"Order {fact.order_ref} is already recorded with other content.",
                 path="order_ref",
                 conversion_id=str(stored.pk),
             )

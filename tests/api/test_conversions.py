@@ -53,6 +53,36 @@ def test_conversion_is_told_once(owner, acme):
     assert ConversionLine.objects.get().unit_price_minor == 54165
 
 
+def test_orders_known_by_their_click_say_so_and_differ_in_a_conflict(owner, acme):
+    sale = {"campaign": "acme-shop", "amount": "10.00", "tclid": [sign_click(uuid7(NOON), acme.pk, click_keys()[0])]}
+    first, second = owner.post("/conversions/", sale), owner.post("/conversions/", sale)
+    other = owner.post("/conversions/", {**sale, "amount": "20.00"})
+
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json()["hints"] == second.json()["hints"] == ["order_by_click"]
+    assert code_of(other) == (409, "order_ref_conflict")
+    assert "`order_ref`" in other.json()["errors"][0]["detail"]
+    assert Conversion.objects.get().amount_minor == 10_00
+    assert RejectedEvent.objects.get().payload["amount"] == "20.00"
+    amended = owner.post("/conversions/", {**sale, "amount": "20.00", "update": True}).json()
+    assert (amended["sequence"], amended["in_force"], amended["hints"]) == (1, True, ["order_by_click"])
+    assert "hints" not in owner.post("/conversions/", {**sale, "order_ref": "A-2"}).json()
+
+
+def test_a_batch_may_name_its_campaign_once_and_is_told_what_was_not_read(owner):
+    named = [
+        {name: value for name, value in SALE.items() if name != "campaign"} | {"order_ref": f"A{n}"} for n in (1, 2)
+    ]
+    other = {**SALE, "campaign": "other", "order_ref": "A3"}
+    told = owner.post(
+        "/conversions/batch/", {"campaign": "acme-shop", "conversions": [*named, other], "colour": "red"}
+    ).json()
+
+    assert (told["created"], told["refused"], told["ignored"]) == (2, 1, ["colour"])
+    assert told["results"][2]["code"] == "unknown_campaign"
+    assert "ignored" not in owner.post("/conversions/batch/", {"conversions": [SALE]}).json()
+
+
 def test_number_of_json_is_read_exactly(owner):
     owner._client.post(
         "/api/v1/conversions/",

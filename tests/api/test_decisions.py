@@ -14,7 +14,7 @@ from apps.pipeline.services.deciding_chunks import work_on_decisions
 from apps.pipeline.services.deciding_jobs import ask_by_filter
 from apps.records.models import AuditEntry, IdempotencyKey, Job
 from tests.api.conftest import SOLD_AT, code_of, make_world
-from tests.cast import NOON
+from tests.cast import NOON, make_conversion
 
 
 @pytest.fixture
@@ -89,6 +89,17 @@ def test_parts_that_are_not_there_are_refused_by_row(world, acme):
     rows = acme.get(f"/jobs/{job}/items/").json()["results"]
     assert [row["code"] for row in rows] == ["unknown_sku", "unknown_line", "invalid_amount", "amount_above", ""]
     assert states(world) == ["PENDING"] * 5
+
+
+def test_an_order_of_another_goal_is_told_with_its_goal(world, acme):
+    make_conversion(world.conversions[0].campaign, order_ref="L-1", goal="LEAD")
+    items = [{"order_ref": name, "decision": "approve"} for name in ("L-1", "nobody")]
+    job = acme.post("/decisions/", {"items": items}).json()["id"]
+    work_on_decisions(now=NOON)
+    rows = acme.get(f"/jobs/{job}/items/").json()["results"]
+    assert [row["code"] for row in rows] == ["no_such_conversion"] * 2
+    assert rows[0]["message"] == "There is no SALE of this order; it has goal LEAD: name it in `goal`."
+    assert "goal" not in rows[1]["message"]
 
 
 def test_the_same_key_is_the_same_job(world, acme):

@@ -155,7 +155,7 @@ def test_an_update_amends_and_without_it_other_content_is_a_conflict(owner, acme
     amended = [owner.post("/conversions/", {**SALE, "amount": "50.00", "update": True}) for _ in range(2)]
 
     assert [reply.status_code for reply in amended] == [201, 200]
-    assert amended[0].json() == {**first.json(), "sequence": 1, "holds": True} == amended[1].json()
+    assert amended[0].json() == {**first.json(), "sequence": 1, "in_force": True} == amended[1].json()
     assert Amendment.objects.get().content["amount_minor"] == 50_00
 
 
@@ -167,7 +167,7 @@ def test_a_lower_sequence_is_kept_without_effect(owner, acme):
     ]
 
     assert [reply.status_code for reply in told] == [201, 201, 200, 409]
-    assert [reply.json()["holds"] for reply in told[:3]] == [True, False, False]
+    assert [reply.json()["in_force"] for reply in told[:3]] == [True, False, False]
     assert code_of(told[3]) == (409, "sequence_conflict")
     assert list(Amendment.objects.values_list("sequence", flat=True)) == [3, 5]
 

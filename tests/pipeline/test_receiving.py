@@ -93,5 +93,5 @@ def test_two_first_words_at_once_are_a_sale_and_its_amendment(db, monkeypatch, a
         return real(**call) if len(looks) > 1 else None
 
     monkeypatch.setattr(receiving, "record_update", blind_at_first)
-    assert receive_conversion(campaign=campaign, fact=second, now=NOON).update.holds
+    assert receive_conversion(campaign=campaign, fact=second, now=NOON).update.in_force
     assert sorted(Amendment.objects.values_list("sequence", flat=True)) == [1, 2]

@@ -350,7 +350,7 @@ def test_an_accepted_claim_takes_no_number_of_the_shop_s(acme):
 
     fact = ConversionFact("SALE", "A-1", 80_00, "EUR", is_update=True)
     repeated = record_update(campaign=acme.campaign, fact=fact, now=NOON)
-    assert (repeated.sequence, repeated.created, repeated.holds) == (1, False, False)
+    assert (repeated.sequence, repeated.created, repeated.in_force) == (1, False, False)
     tell(acme, 90_00, is_update=True)
     assert earned(sale) == {"blog": 720}
     places = list(Amendment.objects.order_by("pk").values_list("sequence", "turn", "origin"))

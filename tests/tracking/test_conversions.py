@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from apps.core.errors import Refusal
+from apps.core.money import InvalidAmount
 from apps.tracking.rules.basket import LineFact
 from apps.tracking.rules.clicks import derive_key, sign_click
 from apps.tracking.rules.conversions import Terms, read_conversion
@@ -81,6 +82,12 @@ def test_yen_have_no_decimals():
 )
 def test_amount_is_digits_with_a_point(amount):
     assert code_of({**SALE, "amount": amount}) == ("invalid_amount", "amount")
+
+
+@pytest.mark.parametrize("amount", ["99999999999999999", "10000000000000", "99999999999999999.99"])
+def test_an_amount_that_is_too_large_is_told_so(amount):
+    with pytest.raises(InvalidAmount, match="too large"):
+        read({**SALE, "amount": amount})
 
 
 @pytest.mark.parametrize(

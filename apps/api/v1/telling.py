@@ -19,7 +19,7 @@ from apps.commissions.models import DecisionState
 from apps.core.errors import Invalid, Refusal
 from apps.identity.models import Advertiser
 from apps.pipeline.services.receiving import DUPLICATE, HINTS, TEST, receive_conversion
-from apps.tracking.rules.conversions import read_conversion
+from apps.tracking.rules.conversions import LONGEST_UNKNOWN, MOST_UNKNOWN, read_conversion
 from apps.tracking.rules.fields import InvalidBody, MissingField, text_of
 from apps.tracking.selectors import terms_of
 from apps.tracking.services import record_rejection
@@ -27,6 +27,7 @@ from apps.tracking.services import record_rejection
 LOCKED = "LOCKED"
 STATUSES = [*DecisionState.values, LOCKED, DUPLICATE, TEST]
 MOST_ROWS = 1_000
+BATCH = ("campaign", "conversions")
 TOLD_WRONG = {
     409: ("order_ref_conflict", "sequence_conflict"),
     422: (
@@ -57,7 +58,12 @@ class ConversionInput(serializers.Serializer):
     """Describes the body; it is read by the same rules as a server-to-server call."""
 
     campaign = serializers.CharField(help_text="The campaign's short name.")
-    order_ref = serializers.CharField(max_length=120, required=False, help_text="The shop's order number.")
+    order_ref = serializers.CharField(
+        max_length=120,
+        required=False,
+        help_text="The shop's order number. Without it the first click stands for the order (hint `order_by_click`), "
+        "and a second order of the same click cannot be told from a repeat.",
+    )
     tclid = serializers.ListField(child=serializers.CharField(), required=False, help_text="Click ids.")
     goal = serializers.CharField(max_length=40, required=False, help_text="Default: SALE.")
     amount = serializers.CharField(required=False, help_text="Decimal string, after discount, net of VAT: `1083.29`.")
@@ -96,10 +102,12 @@ class Told(serializers.Serializer):
         required=False,
         help_text="It is stored as told, but: `parts_mismatch` lines and discount do not come to the amount; "
         "`unknown_goal` no rule of the plan names the goal, what it would earn waits on hold; `other_customer` an "
-        "update names another customer than the order came with, who stays.",
+        "update names another customer than the order came with, who stays; `order_by_click` it names no order, so "
+        "that the click stands for it: another order of this click is taken for the same one, 200 where it says the "
+        "same and 409 where it does not. Send `order_ref`.",
     )
     sequence = serializers.IntegerField(required=False, help_text="Of an update: its place, 0 where nothing is new.")
-    holds = serializers.BooleanField(required=False, help_text="Of an update: no later one holds instead.")
+    in_force = serializers.BooleanField(required=False, help_text="Of an update: no later one counts instead.")
     ignored = serializers.ListField(
         child=serializers.CharField(),
         required=False,
@@ -114,6 +122,7 @@ class ConversionTold(Told):
 
 
 class BatchInput(serializers.Serializer):
+    campaign = serializers.CharField(required=False, help_text="Of the rows that name none.")
     conversions = ConversionInput(many=True, help_text=f"Up to {MOST_ROWS:,} conversions, as they are told one by one.")
 
 
@@ -131,6 +140,11 @@ class BatchTold(serializers.Serializer):
     created = serializers.IntegerField()
     repeated = serializers.IntegerField()
     refused = serializers.IntegerField()
+    ignored = serializers.ListField(
+        child=serializers.CharField(),
+        required=False,
+        help_text="Names beside `conversions` that nothing was read from.",
+    )
     results = BatchRow(many=True)
 
 
@@ -248,11 +262,14 @@ def told_batch(advertiser: Advertiser, fields: Mapping[str, object]) -> Response
     if not isinstance(rows, list) or not 0 < len(rows) <= MOST_ROWS:
         raise InvalidBatch(path="conversions")
     find = _remembered(advertiser)
-    results = [{"row": place, **_told_row(advertiser, row, find)} for place, row in enumerate(rows)]
+    named = {"campaign": fields["campaign"]} if fields.get("campaign") else {}
+    full = [{**named, **row} if isinstance(row, dict) else row for row in rows]
+    results = [{"row": place, **_told_row(advertiser, row, find)} for place, row in enumerate(full)]
     answers = [result["answer"] for result in results]
     created, repeated = answers.count(201), answers.count(200)
     counts = {"created": created, "repeated": repeated, "refused": len(rows) - created - repeated}
-    return Response({**counts, "results": results})
+    unread = [name[:LONGEST_UNKNOWN] for name in fields if name not in BATCH][:MOST_UNKNOWN]
+    return Response({**counts, **({"ignored": unread} if unread else {}), "results": results})
 
 
 def _told_row(

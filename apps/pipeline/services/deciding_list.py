@@ -100,6 +100,17 @@ def resolve(advertiser: Advertiser, rows: Sequence[Listed]) -> dict[str, Known]:
     return found
 
 
+def _not_found(row: Listed, known: Mapping[str, Known]) -> NoSuchConversion:
+    """Return the refusal of a row that names nothing, with the goals under which its order is there."""
+    named = (target.name.partition(" ") for target in known.values())
+    goals = sorted({goal for goal, _, order_ref in named if order_ref == row.order_ref}) if row.order_ref else []
+    if not goals:
+        return NoSuchConversion()
+    return NoSuchConversion(
+        f"There is no {row.goal} of this order; it has goal {', '.join(goals)}: name it in `goal`.", path="goal"
+    )
+
+
 def _named_before(items: Sequence[JobItem], known: Mapping[str, Known]) -> set[str]:
     """Return the conversions that rows of the job before these name, also by their other name; one query.
 
@@ -136,7 +147,7 @@ def decide_items(advertiser: Advertiser, items: Sequence[JobItem], *, actor: Act
         row = rows[item.pk]
         target = known.get(row.name)
         if target is None:
-            _note(item, REFUSED, NoSuchConversion())
+            _note(item, REFUSED, _not_found(row, known))
         elif target.id in taken:
             _note(item, REFUSED, RepeatedInList())
         else:
@@ -204,7 +215,7 @@ def foresee(advertiser: Advertiser, items: Sequence[JobItem], *, now: datetime) 
     for item in waiting:
         row, target = rows[item.pk], known.get(rows[item.pk].name)
         if target is None:
-            _note(item, REFUSED, NoSuchConversion())
+            _note(item, REFUSED, _not_found(row, known))
             continue
         if target.id in taken:
             _note(item, REFUSED, RepeatedInList())

@@ -39,7 +39,9 @@ UNKNOWN_GOAL = HoldReason.UNKNOWN_GOAL.value
 """No rule of the campaign's plans names the goal: what it would earn by other rules waits on hold."""
 OTHER_CUSTOMER = "other_customer"
 """The order came with another customer than an update names: the first one stays."""
-HINTS = (PARTS_MISMATCH, UNKNOWN_GOAL, OTHER_CUSTOMER)
+ORDER_BY_CLICK = "order_by_click"
+"""The call named no order, so that its click stands for it: the next order of the same click is taken for this one."""
+HINTS = (PARTS_MISMATCH, UNKNOWN_GOAL, OTHER_CUSTOMER, ORDER_BY_CLICK)
 MILLISECOND = timedelta(milliseconds=1)  # what an id's moment is cut to
 
 
@@ -65,7 +67,7 @@ class Received:
         if self.duplicate_of is not None:
             told |= {"duplicate_of": self.duplicate_of}
         if self.update is not None:
-            told |= {"sequence": self.update.sequence, "holds": self.update.holds}
+            told |= {"sequence": self.update.sequence, "in_force": self.update.in_force}
         if self.hints:
             told |= {"hints": list(self.hints)}
         return told
@@ -206,6 +208,7 @@ def _hints(campaign: Campaign, fact: ConversionFact, now: datetime, update: Reco
         PARTS_MISMATCH: fact.has_other_parts,
         UNKNOWN_GOAL: not knows_goal(campaign, fact.goal, at),
         OTHER_CUSTOMER: update is not None and update.is_of_other_customer,
+        ORDER_BY_CLICK: fact.is_by_click,
     }
     return tuple(code for code, holds in found.items() if holds)
 

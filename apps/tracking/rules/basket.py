@@ -50,8 +50,10 @@ def read_amount(text: str, currency: str, path: str) -> int:
         minor = Money.parse(text, currency).minor
     except InvalidAmount as refusal:
         raise InvalidAmount(refusal.message, path=path) from None
-    if not 0 <= minor <= LARGEST_MINOR:
+    if minor < 0:
         raise InvalidAmount("An amount is not negative.", path=path)
+    if minor > LARGEST_MINOR:
+        raise InvalidAmount("The amount is too large.", path=path)
     return minor
 
 

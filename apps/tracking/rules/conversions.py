@@ -57,6 +57,7 @@ class ConversionFact:
     `occurred_at` the conversion happened when it was told. `forged_clicks` counts click ids left out, `unknown`
     names fields of the call that nothing is read from. `is_update` allows to amend what was told before, by `sequence`
     or next in turn. `moved_to` is when it happened by this house's clock, where the shop's cannot be right.
+    `is_by_click` tells that the call named no order: its first click stands for the number.
     """
 
     goal: str
@@ -77,6 +78,7 @@ class ConversionFact:
     sequence: int | None = None
     identity: Identity = NOBODY
     moved_to: datetime | None = None
+    is_by_click: bool = False
 
     @property
     def ignored(self) -> list[str]:
@@ -95,7 +97,7 @@ class ConversionFact:
         What this house makes of the call is no part of it: the same call later must have the same hash.
         """
         content = {**asdict(self), "campaign_id": campaign_id}
-        for name in ("forged_clicks", "unknown", "is_update", "sequence", "identity", "moved_to"):
+        for name in ("forged_clicks", "unknown", "is_update", "sequence", "identity", "moved_to", "is_by_click"):
             del content[name]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -155,6 +157,7 @@ def read_conversion(fields: Mapping[str, object], *, terms: Terms, now: datetime
         is_update=bool(flag_of(fields, "update")),
         sequence=_sequence(fields),
         identity=read_identity(fields),
+        is_by_click=not order_ref,
     )
 
 

@@ -33,7 +33,7 @@ from apps.tracking.models import (
 from apps.tracking.rules.conversions import ConversionFact
 from apps.tracking.rules.links import channel_of
 from apps.tracking.rules.refunds import CurrencyMismatch, Sold, ToldRefund, check_against_sale
-from apps.tracking.rules.signatures import SIGNED, OrderWasSigned
+from apps.tracking.rules.signatures import VOUCHED, OrderWasSigned
 from apps.tracking.services import OrderRefConflict
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -116,7 +116,7 @@ def record_refund(
     if sale is not None and campaign is not None and sale.campaign_id != campaign.pk:
         raise OrderOfOtherCampaign(path="order_ref")
     first = sale and lock_first(sale)
-    is_order_signed = first is not None and first.source == SIGNED
+    is_order_signed = first is not None and first.source in VOUCHED
     if is_order_signed and not is_signed:
         raise OrderWasSigned  # it was told while this call was on its way
     numbers = [refund.order_ref]

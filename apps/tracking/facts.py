@@ -9,7 +9,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from apps.core.reading import array_of, read_rows, run_sql
-from apps.tracking.rules.signatures import SIGNED
+from apps.tracking.rules.signatures import VOUCHED
 
 
 class ConversionRow(NamedTuple):
@@ -119,7 +119,7 @@ class AmendmentRow(NamedTuple):
 
 # What nobody signed is not taken where its order was signed, nor beside a signed refund of the same number.
 TAKEN = f"""(
-    r.is_signed OR c.source <> '{SIGNED}' AND NOT EXISTS (
+    r.is_signed OR c.source <> ALL ('{{{", ".join(VOUCHED)}}}') AND NOT EXISTS (
         SELECT 1 FROM tracking_refund s
         WHERE s.advertiser_id = r.advertiser_id AND s.goal = r.goal AND s.order_ref = r.order_ref
           AND s.refund_ref = r.refund_ref AND s.is_signed

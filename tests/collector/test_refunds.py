@@ -66,7 +66,7 @@ def test_a_number_of_the_house_s_own_is_refused_and_its_line_can_be_rejected(hos
 
 def test_refused_refunds_are_kept_for_the_developer(host, cast):
     other = make_campaign(cast.advertiser, slug="acme-b2b")
-    make_conversion(other, order_ref="B1")
+    make_conversion(other, order_ref="B1", source="unsigned")
 
     unknown = host.get("/s/nobody/refund", {"order_ref": "A1", "refund_ref": "R1", "whole": "1"})
     foreign = host.get(REFUND, {"order_ref": "B1", "refund_ref": "R1", "whole": "1"})
@@ -158,7 +158,7 @@ def test_refunds_before_their_sale_are_compared_with_it_whatever_came_first(host
 
 def test_a_refund_whose_sale_comes_between_the_looking_and_the_writing_is_compared_too(host, cast, monkeypatch):
     def sell_meanwhile(**call):
-        make_conversion(cast.campaign, 10_00, order_ref=call["order_ref"])
+        make_conversion(cast.campaign, 10_00, order_ref=call["order_ref"], source="unsigned")
 
     monkeypatch.setattr("apps.tracking.changing.lock_sale", sell_meanwhile)
 

@@ -10,7 +10,7 @@ from apps.pipeline.tasks import settle_unsettled
 from apps.tracking.models import AwaitedSale, Conversion, Refund, RejectedEvent
 from apps.tracking.rules.signatures import OrderWasSigned
 from apps.tracking.selectors import refunds_told
-from tests.cast import NOON
+from tests.cast import NOON, make_key
 from tests.collector.test_unsigned import SALE, SHOP, signed
 
 REFUND = f"{SHOP}/refund"
@@ -75,3 +75,23 @@ def test_a_refund_on_its_way_while_the_signed_sale_comes_is_refused(host, cast):
     with pytest.raises(OrderWasSigned):
         receive_refund(advertiser=cast.advertiser, fields=BACK, is_signed=False, now=NOON)
     assert not Refund.objects.exists()
+
+
+def test_what_was_told_by_the_api_is_changed_by_nobody_without_a_key(host, cast, client):
+    assert host.post(REFUND, BACK).json["waits"] is True
+    key = make_key(cast.advertiser, ["conversions:write"])
+    told = client.post(
+        "/api/v1/conversions/",
+        {"campaign": cast.campaign.slug, **SALE},
+        content_type="application/json",
+        headers={"authorization": f"Bearer {key}"},
+    )
+    assert told.status_code == 201
+    settle_unsettled()
+
+    for address, call in ((REFUND, {**BACK, "refund_ref": "R2"}), (SHOP, {**SALE, "amount": "1.00", "update": "1"})):
+        plain = host.post(address, call)
+        assert (plain.status, plain.json["code"]) == (422, "bad_signature")
+    assert left() == 10_00
+    assert host.post(REFUND, signed(cast, BACK)).status == 201, "the campaign's secret is as good"
+    assert left() == 6_00

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.identity.models import Advertiser
 from apps.tracking.models.conversions import Conversion
-from apps.tracking.rules.signatures import SIGNED
+from apps.tracking.rules.signatures import VOUCHED
 
 APPEND_ONLY = pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)
 
@@ -34,7 +34,7 @@ class RefundQuerySet(models.QuerySet["Refund"]):
     def that_count(self) -> RefundQuerySet:
         """Return those that are taken for true: `apps.tracking.facts.TAKEN` says the same to the database."""
         names = ("advertiser", "goal", "order_ref")
-        order = Conversion.objects.filter(**{name: models.OuterRef(name) for name in names}, source=SIGNED)
+        order = Conversion.objects.filter(**{name: models.OuterRef(name) for name in names}, source__in=VOUCHED)
         same = {name: models.OuterRef(name) for name in (*names, "refund_ref")}
         twin = Refund.objects.filter(**same, is_signed=True)
         return self.filter(models.Q(is_signed=True) | ~models.Exists(order) & ~models.Exists(twin))

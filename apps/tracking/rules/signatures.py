@@ -26,7 +26,9 @@ from apps.core.errors import Invalid
 
 WINDOW = timedelta(minutes=5)
 SIGNED = "s2s"
-"""The source of what the shop's server told with a signature: without one nobody changes it."""
+"""The source of what the shop's server told with a signature."""
+VOUCHED = ("api", SIGNED)
+"""The sources of what was told with a signature or a key: without one nobody changes it."""
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -36,7 +38,7 @@ class BadSignature(Invalid):
 
 
 class OrderWasSigned(BadSignature):
-    message = "The order was told with a signature, so that whatever changes it needs one too."
+    message = "The order was told with a signature or an API key, so that whatever changes it needs one too."
 
 
 def body_digest(body: bytes) -> tuple[str, str]:

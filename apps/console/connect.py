@@ -130,9 +130,10 @@ def codes(request: HttpRequest) -> list[tuple[str, str]]:
 @admin.register(RejectedEvent, site=site)
 class RejectedEventAdmin(ReadOnlyAdmin):
     plural = gettext_lazy("Refused calls")
-    list_display = ["when", "shown_code", "message", "campaign_name", "door"]
+    list_display = ["when", "shown_code", "order", "message", "campaign_name", "door"]
     list_display_links = ["when"]
-    search_fields = ["code", "message"]
+    search_fields = ["code", "message", "payload__order_ref"]
+    search_help_text = gettext_lazy("Find an order number, a code or a word of the message")
     ordering = ["-at"]
     sortable_by = ["when"]
     filters = [
@@ -157,6 +158,11 @@ class RejectedEventAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("Code"))
     def shown_code(self, obj: RejectedEvent) -> str:
         return display.code(obj.code)
+
+    @admin.display(description=gettext_lazy("Order"))
+    def order(self, obj: RejectedEvent) -> str:
+        told = obj.payload.get("order_ref") if isinstance(obj.payload, dict) else None
+        return display.number(told) if isinstance(told, str) and told else display.DASH
 
     @admin.display(description=gettext_lazy("Campaign"))
     def campaign_name(self, obj: RejectedEvent) -> str:

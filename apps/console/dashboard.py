@@ -16,12 +16,15 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from apps.claims.models import ClaimState
+from apps.claims.selectors import counts_by_state
 from apps.commissions.models import Decision, DecisionState
 from apps.commissions.selections import payable
 from apps.console import display
 from apps.console.access import access_of
 from apps.console.books import books_of
 from apps.console.charts import trend_chart
+from apps.console.issuing import open_statements
 from apps.console.ranges import PRESETS, Range, asked_preset, range_of
 from apps.core.periods import day_of
 from apps.identity.models import Advertiser
@@ -39,6 +42,10 @@ from apps.tracking.models import RejectedEvent
 
 if TYPE_CHECKING:
     from apps.console.site import ConsoleSite
+
+
+PATIENCE = timedelta(minutes=2)
+"""Settling takes seconds: what has waited for longer than this has nobody who works on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +174,7 @@ def change_of_ratio(value: Fraction, old: Fraction) -> tuple[str, str]:
 
 
 def tasks(advertiser: Advertiser, state: SystemState, now: datetime) -> list[Task]:
-    """Return what waits for somebody; an empty list is a good day. Three queries."""
+    """Return what waits for somebody, what is broken first; an empty list is a good day. Six queries."""
     today = day_of(now, advertiser.zone)
     conversions = reverse("admin:tracking_conversion_changelist")
     applied = Partnership.objects.for_advertiser(advertiser).filter(state=PartnershipState.APPLIED).count()
@@ -175,8 +182,45 @@ def tasks(advertiser: Advertiser, state: SystemState, now: datetime) -> list[Tas
         state__in=[DecisionState.PENDING, DecisionState.ON_HOLD], decide_by__lte=today
     )
     late = payable(awaited).count()
+    claims = counts_by_state(advertiser=advertiser)
+    opened, overdue = claims[ClaimState.OPEN], claims[ClaimState.ESCALATED]
+    claim_list = reverse("admin:claims_claim_changelist")
+    blocked = sum(bool(row.obstacles) for row in open_statements(advertiser))
+    stuck = state.waiting if state.waiting_since and now - state.waiting_since > PATIENCE else 0
     refused = RejectedEvent.objects.filter(advertiser=advertiser, at__gte=now - timedelta(days=7)).count()
     found = [
+        (
+            stuck,
+            ngettext(
+                "%d conversion has waited to be settled for minutes: the workers or their queue may be down",
+                "%d conversions wait to be settled, some for minutes: the workers or their queue may be down",
+                stuck,
+            ),
+            f"{conversions}?state=unsettled",
+            "error",
+            "bad",
+        ),
+        (
+            overdue,
+            ngettext("%d claim is overdue", "%d claims are overdue", overdue),
+            f"{claim_list}?state=escalated",
+            "alarm",
+            "bad",
+        ),
+        (
+            opened,
+            ngettext("%d claim waits for an answer", "%d claims wait for an answer", opened),
+            f"{claim_list}?state=open",
+            "rate_review",
+            "warn",
+        ),
+        (
+            blocked,
+            ngettext("%d statement cannot be settled yet", "%d statements cannot be settled yet", blocked),
+            reverse("admin:closing"),
+            "block",
+            "warn",
+        ),
         (
             applied,
             ngettext("%d partner has applied", "%d partners have applied", applied),

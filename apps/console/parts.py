@@ -54,7 +54,10 @@ class PartForm(PlainForm):
         self.fields["amount"] = MinorField(
             currency=conversion.currency,
             required=False,
-            label=_("Or what the order is worth now, in %s") % conversion.currency,
+            label=(
+                _("Or what the order is worth now, in %s") if told.lines else _("What the order is worth now, in %s")
+            )
+            % conversion.currency,
             help_text=_("Net, in all; it can only be lowered."),
         )
         self.fields["reason"] = forms.ChoiceField(
@@ -71,7 +74,8 @@ class PartForm(PlainForm):
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         if bool(values.get("lines")) == (values.get("amount") is not None) and not self.errors:
-            raise forms.ValidationError(_("Name lines, or an amount: one of the two."))
+            one = _("Name lines, or an amount: one of the two.") if "lines" in self.fields else _("Write the amount.")
+            raise forms.ValidationError(one)
         return values
 
 
@@ -94,7 +98,7 @@ def parts(request: HttpRequest, conversion_id: UUID) -> HttpResponse:
     return site.render(
         request,
         "console/parts.html",
-        _("Reject a part of %s") % conversion.order_ref,
+        (_("Reject a part of %s") if told.lines else _("Lower the amount of %s")) % conversion.order_ref,
         crumbs=[{"title": conversion.order_ref, "link": back}],
         form=form,
         told=told,

@@ -1,1 +1,1 @@
-"""Facts from outside, written once: touchpoints, conversions and rejected events."""
+"""Facts from outside, written once: touchpoints, conversions and refused calls."""

@@ -54,7 +54,7 @@ def test_what_cannot_have_come_back_is_said_at_its_field(acme):
 
     page = acme.owner.post(address(acme.open), form)
 
-    assert (page.status_code, "cost less than is given back" in page.text) == (200, True)
+    assert (page.status_code, "More is given back than the order cost" in page.text) == (200, True)
     assert not Refund.objects.exists() and not AuditEntry.objects.filter(verb="refund").exists()
 
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from apps.attribution.models import PolicyVersion
 from apps.campaigns.models import Campaign, Enrollment, TrackingLink
+from apps.claims.models import Claim
 from apps.commissions.models import Decision, PlanVersion
 from apps.core.actors import SYSTEM
 from apps.identity.models import AdvertiserKey, Membership
@@ -17,9 +18,10 @@ from apps.pipeline.services.deciding import reject_conversions
 from apps.pipeline.services.settling import settle_waiting
 from apps.records.models import AuditEntry
 from apps.statements.models import ClosedPeriod
-from apps.tracking.models import Unsettled
+from apps.tracking.models import RejectedEvent, Unsettled
 from tests.cast import NOON, make_conversion, make_coupon, make_partner, make_touch
 from tests.console.scene import make_scene, sell, state_of
+from tests.console.test_claims import make_claim
 
 pytestmark = pytest.mark.django_db
 
@@ -188,6 +190,41 @@ def test_every_number_of_the_dashboard_leads_to_its_rows(acme):
     query = f"?partner={top.id}&state=live&{page.context['rows_query']}"
     listed = acme.owner.get(reverse("admin:tracking_conversion_changelist") + query).context["cl"].result_count
     assert listed == top.conversions == 2
+
+
+def test_the_dashboard_names_claims_blocked_statements_and_what_nobody_settles(acme):
+    def tasks() -> dict[str, str]:
+        return {task.text: task.link for task in acme.owner.get("/admin/").context["tasks"]}
+
+    before = tasks()
+    assert not any(word in text for text in before for word in ("claim", "statement", "wait"))
+    for number, overdue in (("C-1", False), ("C-2", True)):
+        claim = make_claim(acme, order_ref=number)
+        if overdue:
+            Claim.objects.filter(pk=claim.pk).update(state="ESCALATED", moved_at=timezone.now())
+    sale = make_conversion(acme.campaign, 5_00, NOON, "WAITS")
+    Unsettled.objects.filter(conversion=sale).update(marked_at=timezone.now() - timedelta(seconds=100))
+    assert not any("waited" in text for text in tasks())
+    Unsettled.objects.filter(conversion=sale).update(marked_at=timezone.now() - timedelta(seconds=130))
+    found = tasks()
+    assert next(iter(found)).startswith("1 conversion has waited to be settled for minutes")
+    for text, count in (("1 claim is overdue", 1), ("1 claim waits for an answer", 1), (next(iter(found)), 1)):
+        assert acme.owner.get(found[text]).context["cl"].result_count == count, text
+    others = acme.neighbor.get("/admin/").context["tasks"]
+    assert not [task for task in others if "claim" in task.text or "settled" in task.text]
+
+
+def test_a_refused_call_is_found_by_its_order(acme):
+    RejectedEvent.objects.create(
+        advertiser=acme.advertiser, campaign=acme.campaign, at=NOON, door="s2s", code="x", message="No.",
+        payload={"order_ref": "A-1009"},
+    )  # fmt: skip
+    address = reverse("admin:tracking_rejectedevent_changelist")
+    found = acme.owner.get(address, {"q": "a-1009"})
+    assert (found.context["cl"].result_count, "A-1009" in found.text) == (1, True)
+    none = acme.owner.get(address, {"q": "A-1008"})
+    assert none.context["cl"].result_count == 0
+    assert "rejected event" not in none.text
 
 
 def test_search_finds_by_number_and_name_at_home_only(acme):

@@ -1,11 +1,14 @@
 """What a file or a row is refused for, each with its code, and that the others come in all the same."""
 
+import io
+
 import pytest
 
 from apps.campaigns.models import Enrollment
 from apps.core.actors import SYSTEM
 from apps.core.errors import Refusal
 from apps.imports.models import ImportRun, RefusedRow
+from apps.imports.rules.tables import Columns, read_rows
 from apps.partners.models import Partner, Partnership, TaxProfile
 from apps.pipeline.services.importing import import_history
 from apps.tracking.models import Conversion, Touchpoint
@@ -241,3 +244,10 @@ def test_a_missing_file_is_named(folder, campaign, name):
     assert refusal.value.code == "file_missing"
     assert name in refusal.value.message
     assert not ImportRun.objects.exists()
+
+
+def test_a_row_cut_by_another_sign_than_the_heading_says_so():
+    columns = Columns(must=("a", "b", "c"))
+    cut, short = read_rows(io.StringIO("a,b,c\n1;2;3\n1,2\n"), columns, "x.csv")
+    assert cut.refused.message == "The row has 1 cell, the heading has 3: it is separated by ; and the heading by ,"
+    assert short.refused.message == "The row has 2 cells, the heading has 3."

@@ -70,6 +70,15 @@ def delimiter_of(header: str) -> str:
     return ";" if ";" in header and "," not in header else ","
 
 
+def wrong_width(cells: list[str], width: int, delimiter: str) -> str:
+    """Say of a row that it has more or fewer cells than the heading, and where another sign separates them."""
+    said = f"The row has {len(cells)} cell{'s' if len(cells) > 1 else ''}, the heading has {width}"
+    other = ";" if delimiter == "," else ","
+    if len(cells) < width and sum(cell.count(other) for cell in cells) >= width - 1:
+        return f"{said}: it is separated by {other} and the heading by {delimiter}"
+    return f"{said}."
+
+
 def arrange(header: list[str], columns: Columns) -> Callable[[list[str]], tuple[str, ...]]:
     """Return the function that puts a line's cells into the order of `columns`, absent ones empty."""
     if tuple(header) == columns.all:
@@ -107,7 +116,7 @@ def read_rows(source: TextIO, columns: Columns, name: str) -> Iterator[Row]:
         if len(cells) == width:
             yield Row(line, order(cells))
         else:
-            message = f"The row has {len(cells)} cells, the heading has {width}."
+            message = wrong_width(cells, width, delimiter)
             content = shown(dict(zip(header, cells, strict=False)))
             yield Row(line, (), Refused(line, "wrong_number_of_cells", message, content))
 

@@ -21,8 +21,8 @@ class RejectedEvent(models.Model):
     payload = models.JSONField(_("payload"), default=dict)
 
     class Meta:
-        verbose_name = _("rejected event")
-        verbose_name_plural = _("rejected events")
+        verbose_name = _("refused call")
+        verbose_name_plural = _("refused calls")
         indexes = [models.Index(fields=["advertiser", "-at"], name="rejected_by_time")]
 
     def __str__(self) -> str:

@@ -155,7 +155,7 @@ def check_against_sale(refund: ToldRefund, sold: Sold) -> None:
         path = "lines" if refund.lines else "whole" if refund.amount_minor is None else "amount"
         raise MoreThanSold("The whole order was given back before; nothing of it is left.", path=path)
     if refund.amount_minor is not None and sold.given_back_minor + refund.amount_minor > sold.amount_minor:
-        raise MoreThanSold("The order cost less than is given back.", path="amount")
+        raise MoreThanSold("More is given back than the order cost.", path="amount")
     returned = sold.returned or {}
     for line in refund.lines:
         if line.position > len(sold.quantities):

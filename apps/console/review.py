@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -32,6 +32,7 @@ from apps.pipeline.services.deciding import (
     reject_conversions,
     release_conversions,
 )
+from apps.tracking.models import Unsettled
 
 MOST_COUNTED = 1_000
 KEYS = "1234567890t"  # of the reasons, in their order
@@ -92,9 +93,9 @@ def _queue(request: HttpRequest) -> str:
 
 def queue(request: HttpRequest) -> QuerySet[Decision]:
     """Return the settled decisions that wait, the most urgent first."""
-    rows = Decision.objects.for_advertiser(access_of(request).advertiser).filter(
-        state=QUEUES[_queue(request)], conversion__unsettled__isnull=True
-    )
+    own = Decision.objects.for_advertiser(access_of(request).advertiser)
+    # Asked of each by its key, however long the work list is.
+    rows = own.filter(~Exists(Unsettled.objects.filter(pk=OuterRef("pk"))), state=QUEUES[_queue(request)])
     return rows.select_related("conversion__campaign", "conversion__advertiser").order_by("decide_by", "conversion_id")
 
 

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.db.models import OuterRef, Subquery
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from apps.commissions.models import Commission, CommissionKind, DecisionState
+from apps.commissions.models import Commission, CommissionKind, DecisionState, Receipt, Superseded
 from apps.commissions.worth import Worth, worths_of
 from apps.console import display
 from apps.tracking.models import Conversion
@@ -21,8 +22,8 @@ from apps.tracking.models import Conversion
 class Amounts:
     """A conversion's amounts in minor units of its currency.
 
-    `earned_minor` is the commission as it was first, `left_minor` what is left after corrections, zero where nobody is
-    paid; both are None while it is being settled.
+    `earned_minor` is the commission of the first amount, None where it was never worked out of that; `left_minor` what
+    is left after corrections, zero where nobody is paid; both are None while it is being settled.
     """
 
     worth: Worth
@@ -84,7 +85,7 @@ def unpaid(conversion: Conversion) -> str:
 
 
 def amounts_of(conversions: Iterable[Conversion]) -> dict[UUID, Amounts]:
-    """Return the amounts of conversions by their ids. Five queries, with decision and duplicate at hand."""
+    """Return the amounts of conversions by their ids. Six queries, with decision and duplicate at hand."""
     rows = list(conversions)
     ids = [row.pk for row in rows]
     worths = worths_of(ids)
@@ -94,10 +95,14 @@ def amounts_of(conversions: Iterable[Conversion]) -> dict[UUID, Amounts]:
     for id_, kind, minor, payable in Commission.objects.filter(conversion__in=ids).values_list(*columns):
         first[id_] += minor if kind == CommissionKind.SALE else 0
         left[id_] += minor if payable else 0
-    return {row.pk: _amounts(row, worths[str(row.pk)], first[row.pk], left[row.pk]) for row in rows}
+    firsts: dict[UUID, int | None] = {**{id_: 0 for id_ in ids}, **first}
+    before = Superseded.objects.filter(conversion=OuterRef("pk")).order_by("pk").values("total_minor")[:1]
+    amended = Receipt.objects.filter(pk__in=ids, body__has_key="amendment")
+    firsts |= dict(amended.values_list("pk", Subquery(before)))
+    return {row.pk: _amounts(row, worths[str(row.pk)], firsts[row.pk], left[row.pk]) for row in rows}
 
 
-def _amounts(conversion: Conversion, worth: Worth, first_minor: int, left_minor: int) -> Amounts:
+def _amounts(conversion: Conversion, worth: Worth, first_minor: int | None, left_minor: int) -> Amounts:
     decision = getattr(conversion, "decision", None)
     why = unpaid(conversion)
     if decision is None:

@@ -21,10 +21,10 @@ from apps.console import display
 from apps.console.access import MANAGERS, access_of, actor_of, may
 from apps.console.amounts import Amounts, amounts_of
 from apps.console.base import ReadOnlyAdmin
+from apps.console.conversion_changes import with_changes
 from apps.console.conversion_story import story_of
 from apps.console.filters import Filter, campaign_filter, moment_filters, partner_filter
 from apps.console.forms import PlainForm
-from apps.console.parts import with_changes
 from apps.console.site import site
 from apps.core.errors import Refusal
 from apps.core.periods import day_of

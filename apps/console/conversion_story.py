@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
 from django.urls import reverse
@@ -12,7 +13,16 @@ from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from apps.commissions.models import Commission, Decision, DecisionState, HoldReason, Move, Reason
+from apps.commissions.models import (
+    Commission,
+    CommissionKind,
+    Decision,
+    DecisionState,
+    HoldReason,
+    Move,
+    Reason,
+    Superseded,
+)
 from apps.console import display, words
 from apps.console.amounts import unpaid
 from apps.core.errors import Refusal
@@ -23,14 +33,14 @@ from apps.pipeline.receipts import explain_conversion
 from apps.statements.models import StatementLine
 from apps.tracking.models import Conversion, TouchKind
 
-TOUCHED, ORDERED, SHARED, LATER = range(4)
+TOUCHED, ORDERED, TOLD, SHARED, CORRECTED, LATER = range(6)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """Something that happened on the way; `details` are sentences below the title.
 
-    Where moments are equal to the minute, as they are shown, the lower `rank` comes first: touches, order, shares.
+    Of one moment the lower `rank` comes first, causes before effects; `is_exact` steps show their seconds.
     """
 
     at: datetime | None
@@ -41,6 +51,7 @@ class Step:
     link: str = ""
     is_off: bool = False
     rank: int = LATER
+    is_exact: bool = False
 
 
 @dataclass(slots=True)
@@ -190,8 +201,12 @@ def conversion_step(conversion: Conversion) -> Step:
 
 
 def share_steps(conversion: Conversion, story: Story) -> list[Step]:
+    """Return each result that the conversion came to, the one that stands last."""
+    before = [row for row in conversion.superseded.all() if row.replaced_at > row.settled_at]
     if story.receipt is None:
         return [Step(at=None, title=_("Not settled yet"), icon="hourglass_top", details=(story.why_not,))]
+    names = partner_names(conversion) if before else {}
+    found = [step for place, row in enumerate(before) for step in superseded_steps(conversion, row, names, place)]
     receipt = getattr(conversion, "receipt", None)
     parts = [
         f"{share['who']}: {share['share']} → {share['commission']} {story.receipt['currency']}"
@@ -202,17 +217,49 @@ def share_steps(conversion: Conversion, story: Story) -> list[Step]:
     rules = sorted({row["rule"] for row in story.rating if row["rule"]})
     if rules:
         parts.append(_("By rule: %s") % ", ".join(rules))
+    title = _("Worked out anew: %(amount)s %(currency)s") if before else _("Shared and rated: %(amount)s %(currency)s")
     return [
+        *found,
         Step(
             at=max(receipt.settled_at, conversion.occurred_at) if receipt else None,
-            title=_("Shared and rated: %(amount)s %(currency)s")
-            % {"amount": story.receipt["commission"], "currency": story.receipt["currency"]},
+            title=title % {"amount": story.receipt["commission"], "currency": story.receipt["currency"]},
             icon="account_tree",
             tone="info",
             details=tuple(parts) or (_("No partner takes part."),),
             rank=SHARED,
-        )
+        ),
     ]
+
+
+def superseded_steps(conversion: Conversion, row: Superseded, names: dict, place: int) -> list[Step]:
+    """Return what an earlier result said, and its corrections; none of it holds any more."""
+    parts, corrections = [], []
+    for earned in row.earned:
+        who = names.get(earned["partner"], (earned["partner"], ""))[0]
+        if earned["kind"] == CommissionKind.SALE:
+            parts.append(f"{who}: {Fraction(earned['share'])} → {display.amount(earned['amount_minor'], row.currency)}")
+        else:
+            at = parse_datetime(earned["recorded_at"])
+            corrections.append(correction_step(conversion, who, earned["amount_minor"], at, is_off=True))
+    title = _("Worked out anew: %s") if place else _("Shared and rated: %s")
+    step = Step(
+        at=max(row.settled_at, conversion.occurred_at),
+        title=title % display.amount(row.total_minor, row.currency),
+        icon="account_tree",
+        details=tuple(parts) or (_("No partner takes part."),),
+        is_off=True,
+        rank=SHARED,
+    )
+    return [step, *corrections]
+
+
+def correction_step(
+    conversion: Conversion, who: str, amount_minor: int, at: datetime | None, *, is_off: bool = False
+) -> Step:
+    amount = display.amount(amount_minor, conversion.currency)
+    text = _("Correction for %(partner)s: %(amount)s") % {"partner": who, "amount": amount}
+    link = reverse("admin:refund", args=[conversion.pk])
+    return Step(at, text, "difference", "idle" if is_off else "warn", (), link, is_off, rank=CORRECTED)
 
 
 def decision_steps(conversion: Conversion) -> list[Step]:

@@ -25,11 +25,11 @@ from apps.console import display
 from apps.console.access import MANAGERS, access_of, actor_of, may
 from apps.console.amounts import amounts_of, unpaid
 from apps.console.base import ReadOnlyAdmin
+from apps.console.conversion_changes import with_changes
 from apps.console.conversion_lists import FILTERS, TABS, ConversionChangeList, tab_counts
 from apps.console.conversion_story import story_of
 from apps.console.decision_jobs import VERBS
 from apps.console.forms import PlainForm
-from apps.console.parts import with_changes
 from apps.console.selections import FILTERS as SELECTING
 from apps.console.selections import selection_of
 from apps.console.site import site

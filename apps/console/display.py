@@ -98,13 +98,19 @@ def badge(state: str, word: object, *, icon: str = "") -> SafeString:
     )
 
 
-def moment(at: datetime | None) -> SafeString:
-    """Return a moment in the current time zone, to the minute, for machines with its offset."""
+def moment(at: datetime | None, *, exact: bool = False) -> SafeString:
+    """Return a moment in the current time zone, to the minute or second, for machines with its offset."""
     if at is None:
         return DASH
     local = timezone.localtime(at)
-    text = f"{date_format(local, 'j M Y')}, {local:%H:%M}"
+    text = (
+        f"{date_format(local, 'j M Y')}, {local:%H:%M:%S}" if exact else f"{date_format(local, 'j M Y')}, {local:%H:%M}"
+    )
     return format_html('<time datetime="{}" class="tb-time">{}</time>', local.isoformat(timespec="seconds"), text)
+
+
+def exact_moment(at: datetime | None) -> SafeString:
+    return moment(at, exact=True)
 
 
 def day(on: date | None) -> SafeString:

@@ -1,16 +1,13 @@
-"""Decide on a part of an order: reject lines, lower its amount; and what has changed an order since, for its story."""
+"""Decide on a part of an order: reject lines, lower its amount."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import CharField, Exists, OuterRef, Value
-from django.db.models.functions import Cast, Concat
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -18,22 +15,17 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.commissions.models import Commission, CommissionKind, DecisionState, Reason
+from apps.commissions.models import DecisionState, Reason
 from apps.console import display
 from apps.console.access import MANAGERS, access_of, actor_of, may
-from apps.console.conversion_story import Step
 from apps.console.forms import MinorField, PlainForm
-from apps.console.refunds import is_outdated, what_of
+from apps.console.refunds import is_outdated
 from apps.console.site import site
 from apps.core.errors import Refusal
-from apps.ledger.models import Posting
 from apps.pipeline.services.deciding_lines import amount_left, correct_amount, reject_lines
-from apps.records.models import AuditEntry
-from apps.tracking.models import AmendmentOrigin, Conversion
-from apps.tracking.rules.refunds import OWN
-from apps.tracking.selectors import ToldLines, amendments_told, lines_told_last, refunds_told
+from apps.tracking.models import Conversion
+from apps.tracking.selectors import ToldLines, lines_told_last
 
-END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 NOTE = gettext_lazy("The partner sees the reason, not the note.")
 
 
@@ -129,57 +121,3 @@ def _reject(request: HttpRequest, conversion: Conversion, form: PartForm) -> boo
     said = _("Done; the commissions follow.") if result.changed else _("That was so already; nothing has changed.")
     messages.success(request, said)
     return True
-
-
-def with_changes(steps: list[Step], conversion: Conversion) -> list[Step]:
-    """Return a conversion's story with what changed it since: refunds, parts rejected, amendments, corrections.
-
-    In the order of time; what is still to come stays at the end. Four queries.
-    """
-    refunds = refunds_told(conversion)
-    reasons = dict(Reason.choices)
-    acts = AuditEntry.objects.filter(
-        advertiser=conversion.advertiser_id,
-        at__gte=conversion.recorded_at,
-        verb__in=["rejected_lines", "corrected_amount"],
-        details__conversion=str(conversion.pk),
-    )
-    by_moment = {act.at: act for act in acts}
-    found = []
-    for refund in refunds:
-        own = refund.refund_ref.startswith(OWN)
-        title = _("A part rejected: %s") if own else _("Refund: %s")
-        act = by_moment.get(refund.recorded_at) if own else None
-        details = [f"{reasons.get(refund.reason, refund.reason)}."]
-        if act is not None:
-            details += [_("By %s.") % act.actor_name, *filter(None, [act.details.get("note", "")])]
-        what = title % what_of(refund, conversion.currency)
-        found.append(Step(refund.recorded_at, what, "content_cut" if own else "undo", "bad", tuple(details)))
-    for amendment in amendments_told(conversion):
-        own = amendment.origin == AmendmentOrigin.SHOP
-        text = _("The shop told the order anew (%d)") % amendment.sequence if own else amendment.get_origin_display()
-        amount = amendment.content.get("amount_minor")
-        if isinstance(amount, int):
-            text = f"{text}: {display.amount(amount, conversion.currency)}"
-        found.append(Step(amendment.recorded_at, text, "edit_note", "info"))
-    corrections = Commission.objects.filter(conversion=conversion).exclude(kind=CommissionKind.SALE)
-    for row in corrections.exclude(booked()).select_related("partner").order_by("pk"):
-        text = _("Correction for %(partner)s: %(amount)s") % {
-            "partner": row.partner,
-            "amount": display.amount(row.amount_minor, row.currency),
-        }
-        link = reverse("admin:refund", args=[conversion.pk])
-        found.append(Step(row.recorded_at, text, "difference", "warn", (), link))
-    return sorted([*steps, *found], key=place_of)
-
-
-def booked() -> Exists:
-    """Return what finds commissions that are in the book, whose posting tells them already."""
-    reference = Concat(Value("commission:"), Cast(OuterRef("pk"), CharField()))
-    return Exists(Posting.objects.filter(advertiser=OuterRef("advertiser"), reference=reference))
-
-
-def place_of(step: Step) -> tuple[datetime, int, datetime]:
-    """Return a step's place in its story: by the minute that is shown, then by its rank."""
-    at = step.at or END_OF_TIME
-    return at.replace(second=0, microsecond=0), step.rank, at

@@ -152,7 +152,7 @@ def titles_of(acme, sale) -> list[str]:
 def test_the_story_stands_in_its_order_and_says_each_amount_once(acme):
     tell_anew(acme.open, 150_00)
     told = titles_of(acme, acme.open)
-    places = [told.index(text) for text in ("Click by Blog", "Order OPEN-1: 100.00 EUR", "Shared and rated: 12.00 EUR")]
+    places = [told.index(text) for text in ("Click by Blog", "Order OPEN-1: 100.00 EUR", "Worked out anew: 12.00 EUR")]
     assert places == sorted(places)
     assert "The shop told the order anew (1): 150.00 EUR" in told
 

@@ -84,7 +84,7 @@ ROWS = {
         lambda acme, n: PartnerGroup.objects.create(advertiser=acme.advertiser, name=f"G{n}", slug=f"g{n}"),
         5,
     ),
-    "tracking_conversion": (add_sale, 10),
+    "tracking_conversion": (add_sale, 11),
     "tracking_touchpoint": (add_touch, 9),
     "tracking_rejectedevent": (add_refused, 7),
     "identity_advertiserkey": (

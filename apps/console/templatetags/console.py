@@ -7,6 +7,7 @@ from apps.console import display
 
 register = template.Library()
 register.filter("moment", display.moment)
+register.filter("exact_moment", display.exact_moment)
 register.filter("day", display.day)
 register.filter("money", display.money)
 register.filter("amount", display.amount)

@@ -31,6 +31,9 @@ TRIGGERS = {
         "WHERE state = 'ACCEPTED'"
     ),
     "claims_claim.pgtrigger_never_deleted": "DELETE FROM claims_claim",
+    "claims_evidence.pgtrigger_content_stays": "UPDATE claims_evidence SET size = size + 1",
+    "claims_evidence.pgtrigger_bytes_are_only_erased": "UPDATE claims_evidence SET content = 'forged'",
+    "claims_evidence.pgtrigger_never_deleted": "DELETE FROM claims_evidence",
     "tracking_merge.pgtrigger_stays": "DELETE FROM tracking_merge",
     "attribution_couponrule.pgtrigger_kept_once_started": "DELETE FROM attribution_couponrule",
     "attribution_couponrule.pgtrigger_never_edited": "UPDATE attribution_couponrule SET starts_at = now()",
@@ -143,6 +146,7 @@ CHECKS = {
     ),
     "claims_claim.claim_is_not_negative": "UPDATE claims_claim SET amount_minor = -1",
     "claims_claim.only_declined_claims_have_a_reason": "UPDATE claims_claim SET reason = 'not_found'",
+    "claims_evidence.evidence_is_kept_or_erased": "UPDATE claims_evidence SET content = NULL",
     "claims_claimterms.claims_are_answered_within_a_year": "UPDATE claims_claimterms SET answer_days = 400",
     "attribution_couponrule.only_sharing_has_a_percentage": "UPDATE attribution_couponrule SET percent = 500",
     "attribution_share.share_is_a_part": "UPDATE attribution_share SET numerator = denominator + 1",

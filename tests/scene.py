@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from apps.attribution.models import CouponRule
-from apps.claims.models import Claim, ClaimTerms
+from apps.claims.models import Claim, ClaimTerms, Evidence
 from apps.commissions.models import HoldPolicy, PartnerReview, Superseded
 from apps.core.actors import SYSTEM
 from apps.imports.models import ImportRun, RefusedRow
@@ -114,7 +114,11 @@ def claim_and_hold(acme, sale):
     }
     ClaimTerms.objects.create(advertiser=acme.advertiser)
     Claim.objects.create(state="ACCEPTED", conversion=sale, **told)
-    Claim.objects.create(state="OPEN", **told)
+    claim = Claim.objects.create(state="OPEN", **told)
+    Evidence.objects.create(
+        **{"advertiser": acme.advertiser, "claim": claim, "sha256": "0" * 64, "name": "a.txt", "content": b"seen"},
+        **{"media_type": "text/plain", "size": 4, "attached_at": SOLD, "attached_by": "Blog"},
+    )
     HoldPolicy.objects.create(advertiser=acme.advertiser, campaign=acme.campaign, starts_at=CLOSED, too_fast_seconds=5)
     Superseded.objects.create(
         advertiser=acme.advertiser, conversion=sale, settled_at=SOLD, replaced_at=SOLD, total_minor=1, currency="EUR",

@@ -228,3 +228,68 @@ class ClaimMove(models.Model):
 
     def __str__(self) -> str:
         return f"{self.claim_id} {self.origin} → {self.state}"
+
+
+class EvidenceQuerySet(models.QuerySet["Evidence"]):
+    def for_advertiser(self, advertiser: Advertiser) -> EvidenceQuerySet:
+        return self.filter(advertiser=advertiser)
+
+    def for_partner(self, partner: Partner) -> EvidenceQuerySet:
+        return self.filter(claim__partner=partner)
+
+    def kept(self) -> EvidenceQuerySet:
+        return self.filter(erased_at=None)
+
+
+class Evidence(models.Model):
+    """A file that a partner attached to a claim; `size` in bytes.
+
+    It never changes. Bytes and name may be a customer's: both go together, and the row with its hash stays.
+    """
+
+    ERASED_BY: ClassVar = {
+        "content": "apps.claims.services.erase_evidence",
+        "name": "apps.claims.services.erase_evidence",
+    }
+
+    advertiser = models.ForeignKey(Advertiser, on_delete=models.PROTECT, related_name="+")
+    claim = models.ForeignKey(Claim, on_delete=models.PROTECT, related_name="evidence")
+    sha256 = models.CharField(_("SHA-256"), max_length=64)
+    name = models.CharField(_("file name"), max_length=120, blank=True)
+    media_type = models.CharField(_("media type"), max_length=40)
+    size = models.PositiveIntegerField(_("size"))
+    content = models.BinaryField(_("content"), null=True)
+    attached_at = models.DateTimeField(_("attached"))
+    attached_by = models.CharField(_("attached by"), max_length=200)
+    erased_at = models.DateTimeField(_("deleted"), null=True)
+
+    objects = EvidenceQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("evidence")
+        verbose_name_plural = _("evidence")
+        constraints = [
+            models.UniqueConstraint(fields=["claim", "sha256"], name="one_file_per_content"),
+            models.CheckConstraint(
+                condition=models.Q(content__isnull=False, erased_at__isnull=True) & ~models.Q(name="")
+                | models.Q(content__isnull=True, erased_at__isnull=False, name=""),
+                name="evidence_is_kept_or_erased",
+            ),
+        ]
+        triggers = [
+            pgtrigger.ReadOnly(
+                name="content_stays",
+                fields=["advertiser", "claim", "sha256", "media_type", "size", "attached_at", "attached_by"],
+            ),
+            pgtrigger.Protect(
+                name="bytes_are_only_erased",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__erased_at__isnull=False)
+                | pgtrigger.Q(new__content__isnull=False) & pgtrigger.Q(old__content__df=pgtrigger.F("new__content"))
+                | ~pgtrigger.Q(new__name="") & pgtrigger.Q(old__name__df=pgtrigger.F("new__name")),
+            ),
+            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.sha256

@@ -1,9 +1,11 @@
-"""Read a claim from what a partner wrote, in a form or in a row of a file."""
+"""Read a claim from what a partner wrote, in a form or in a row of a file, and the files that show it."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +23,20 @@ NEEDED = ("campaign", "order_ref", "occurred_at")
 MOST_ROWS = 500
 KINDS = ("MISSING", "WRONG", "DECLINED")
 LONGEST_AGO = timedelta(days=730)
+MOST_EVIDENCE = 5
+MOST_EVIDENCE_BYTES = 5 * 1024 * 1024
+# What a file begins with, and the endings that its name may have; the first of them is added where it has none.
+ENDINGS = {
+    "image/png": ("png",),
+    "image/jpeg": ("jpg", "jpeg"),
+    "image/webp": ("webp",),
+    "application/pdf": ("pdf",),
+    "message/rfc822": ("eml",),
+    "text/plain": ("txt",),
+}
+MAIL = re.compile(rb"(?:[!-9;-~]++:[^\n]*+\n(?:[ \t][^\n]*+\n)*+)++(?:\n|\Z)")
+MAIL_HAS = re.compile(rb"^(?:from|received|return-path|date):", re.IGNORECASE | re.MULTILINE)
+UNWRITTEN = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 
 
 class UnknownClaimCampaign(Invalid):
@@ -36,6 +52,26 @@ class UnknownClick(Invalid):
 class UnreadableFile(Invalid):
     code = "file_unreadable"
     message = "The file cannot be read: UTF-8 text with commas or semicolons, its first row naming the columns."
+
+
+class EvidenceEmpty(Invalid):
+    code = "empty"
+    message = "There is no file, or it is empty."
+
+
+class EvidenceTooLarge(Invalid):
+    code = "too_large"
+    message = "A file has at most 5 MB."
+
+
+class EvidenceTypeUnknown(Invalid):
+    code = "unknown_type"
+    message = "Files are PNG, JPEG, WebP, PDF, plain text or EML, told by their content."
+
+
+class TooMuchEvidence(Invalid):
+    code = "too_many"
+    message = "A claim has at most 5 files."
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +98,16 @@ class ClaimFact:
     coupon: str = ""
     goal: str = "SALE"
     text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceFact:
+    """A file as it can be stored."""
+
+    name: str
+    media_type: str
+    content: bytes
+    sha256: str
 
 
 def read_claim(
@@ -143,3 +189,54 @@ def _story(fields: Mapping[str, object]) -> str:
     if not isinstance(value, str) or len(value) > 2000:
         raise InvalidField("At most 2,000 characters.", path="text")
     return "\n".join("".join(c for c in line if c.isprintable()) for line in value.strip().splitlines())
+
+
+def read_evidence(name: str, content: bytes) -> EvidenceFact:
+    """Read a file; its type is what its bytes say, whatever its name or its sender do.
+
+    Raises EvidenceEmpty, EvidenceTooLarge, EvidenceTypeUnknown.
+    """
+    if not content.strip():
+        raise EvidenceEmpty(path="evidence")
+    if len(content) > MOST_EVIDENCE_BYTES:
+        raise EvidenceTooLarge(path="evidence")
+    media_type = media_type_of(content)
+    if media_type is None:
+        raise EvidenceTypeUnknown(path="evidence")
+    return EvidenceFact(clean_name(name, media_type), media_type, content, hashlib.sha256(content).hexdigest())
+
+
+def media_type_of(content: bytes) -> str | None:
+    """Return the type of a file's bytes; None of what is not taken, markup among it.
+
+    Text is UTF-8 without control characters. Mail begins with header lines; its body may be of any 8-bit charset.
+    """
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if content.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return "image/webp"
+    if content.startswith(b"%PDF-"):
+        return "application/pdf"
+    text = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+    if UNWRITTEN.search(text) or text.lstrip().startswith(b"<"):
+        return None
+    head = MAIL.match(text)
+    if head and MAIL_HAS.search(head[0]):
+        return "message/rfc822"
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return None
+    return "text/plain"
+
+
+def clean_name(name: str, media_type: str) -> str:
+    """Return a file's name without folders and signs that mislead, of at most 120 characters, ending as its type."""
+    name = re.split(r"[/\\]", name)[-1]
+    name = "".join("_" if sign in '<>:"|?*;%' else sign for sign in name if sign.isprintable()).strip(" .")
+    stem, dot, ending = name.rpartition(".")
+    if not dot or ending.lower() not in ENDINGS[media_type]:
+        stem, ending = name, ENDINGS[media_type][0]
+    return f"{stem.strip(' .')[:110] or 'file'}.{ending.lower()}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from django.db.models import Count
 
 from apps.attribution.models import Share
 from apps.campaigns.models import Campaign, EnrollmentPeriod
-from apps.claims.models import Claim, ClaimState, ClaimTerms
+from apps.claims.models import Claim, ClaimState, ClaimTerms, Evidence
 from apps.claims.rules import Joined
 from apps.commissions.models import Decision, DecisionState
 from apps.identity.models import Advertiser
@@ -23,6 +24,19 @@ from apps.tracking.models import Conversion
 class Credit:
     partner: Partner
     share: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A file of a claim without its bytes; `size` in bytes. A deleted one has no name."""
+
+    id: int
+    name: str
+    media_type: str
+    size: int
+    attached_at: datetime
+    attached_by: str
+    erased_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +117,17 @@ def counts_by_state(*, advertiser: Advertiser | None = None, partner: Partner | 
     rows = Claim.objects.for_advertiser(advertiser) if advertiser else Claim.objects.for_partner(partner)
     found = dict(rows.order_by().values_list("state").annotate(n=Count("pk")))
     return {state: found.get(state, 0) for state in ClaimState.values}
+
+
+def evidence_of(claim: Claim) -> list[Attached]:
+    """Return the files of a claim in the order they came, also those that are deleted; no bytes are read."""
+    fields = ("pk", "name", "media_type", "size", "attached_at", "attached_by", "erased_at")
+    return [Attached(*row) for row in claim.evidence.order_by("pk").values_list(*fields)]
+
+
+def stored_evidence(
+    *, claim_id: int, evidence_id: int, advertiser: Advertiser | None = None, partner: Partner | None = None
+) -> Evidence | None:
+    """Return a file with its bytes, of an advertiser's or a partner's claim, unless it is deleted."""
+    rows = Evidence.objects.for_advertiser(advertiser) if advertiser else Evidence.objects.for_partner(partner)
+    return rows.kept().filter(claim_id=claim_id, pk=evidence_id).first()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -10,8 +10,8 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from apps.campaigns.models import Campaign
-from apps.claims.models import AWAITED, AtEnd, Claim, ClaimState, ClaimTerms
-from apps.claims.rules import ClaimFact
+from apps.claims.models import AWAITED, AtEnd, Claim, ClaimState, ClaimTerms, Evidence
+from apps.claims.rules import MOST_EVIDENCE, ClaimFact, EvidenceFact, TooMuchEvidence
 from apps.claims.selectors import terms_of
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, NotFound
@@ -19,6 +19,8 @@ from apps.core.periods import day_of
 from apps.identity.models import Advertiser
 from apps.partners.models import Partner
 from apps.records.services import record_act
+
+EVIDENCE_KEPT = timedelta(days=180)
 
 
 class ClaimNotFound(NotFound):
@@ -36,6 +38,16 @@ class ClaimOpenAlready(Conflict):
     message = "You have an open claim for this order already, with other content: withdraw it first."
 
 
+class EvidenceNotFound(NotFound):
+    code = "evidence_not_found"
+    message = "There is no such file here, or it is deleted."
+
+
+class EvidenceErased(Conflict):
+    code = "evidence_erased"
+    message = "This file was deleted from the claim and is not taken again."
+
+
 @dataclass(frozen=True, slots=True)
 class Reported:
     """A claim, and whether this call wrote it (else the same one is open already)."""
@@ -45,8 +57,13 @@ class Reported:
 
 
 @transaction.atomic
-def report_claim(*, partner: Partner, fact: ClaimFact, actor: Actor, now: datetime) -> Reported:
-    """Store a claim that starts its clock, or find the same one open. Raises ClaimOpenAlready."""
+def report_claim(
+    *, partner: Partner, fact: ClaimFact, actor: Actor, now: datetime, evidence: Sequence[EvidenceFact] = ()
+) -> Reported:
+    """Store a claim that starts its clock with its files, or find the same one open and add them to it.
+
+    Raises ClaimOpenAlready, TooMuchEvidence, EvidenceErased.
+    """
     campaign = Campaign.objects.select_related("advertiser").get(pk=fact.campaign_id)
     advertiser = campaign.advertiser
     values = {
@@ -73,12 +90,70 @@ def report_claim(*, partner: Partner, fact: ClaimFact, actor: Actor, now: dateti
             raise
         if any(getattr(known, name) != value for name, value in values.items()):
             raise ClaimOpenAlready(path="order_ref") from None
+        if evidence:
+            attach_evidence(partner=partner, claim_id=known.pk, evidence=evidence, actor=actor, now=now)
         return Reported(known, created=False)
     record_act(
         advertiser=advertiser, actor=actor, verb="claimed", subject=f"order {fact.order_ref}"[:120], now=now,
         details={"claim": claim.pk, "partner": partner.slug},
     )  # fmt: skip
+    if evidence:
+        attach_evidence(partner=partner, claim_id=claim.pk, evidence=evidence, actor=actor, now=now)
     return Reported(claim, created=True)
+
+
+@transaction.atomic
+def attach_evidence(
+    *, partner: Partner, claim_id: int, evidence: Sequence[EvidenceFact], actor: Actor, now: datetime
+) -> list[Evidence]:
+    """Add files to an awaited claim, each content once; return those that this call wrote.
+
+    Raises ClaimNotFound, ClaimClosed, TooMuchEvidence, EvidenceErased; then none is added.
+    """
+    claim = lock_claim(claim_id=claim_id, partner=partner)
+    rows = Evidence.objects.filter(claim=claim)
+    if rows.filter(sha256__in=[fact.sha256 for fact in evidence]).exclude(erased_at=None).exists():
+        raise EvidenceErased(path="evidence")
+    known = set(rows.kept().values_list("sha256", flat=True))
+    new = {fact.sha256: fact for fact in evidence if fact.sha256 not in known}
+    if len(known) + len(new) > MOST_EVIDENCE:
+        raise TooMuchEvidence(path="evidence")
+    stored = [
+        Evidence(
+            advertiser=claim.advertiser, claim=claim, sha256=fact.sha256, name=fact.name, media_type=fact.media_type,
+            size=len(fact.content), content=fact.content, attached_at=now, attached_by=str(actor),
+        )
+        for fact in new.values()
+    ]  # fmt: skip
+    for row in stored:
+        row.save(force_insert=True)
+        _write_down(row, "evidence attached", actor, now)
+    return stored
+
+
+@transaction.atomic
+def remove_evidence(
+    *, advertiser: Advertiser, claim_id: int, evidence_id: int, actor: Actor, now: datetime
+) -> Evidence:
+    """Delete a file's bytes and name for good; hash, type, size and who attached it stay. Raises EvidenceNotFound."""
+    rows = Evidence.objects.for_advertiser(advertiser).kept().select_for_update(of=["self"]).defer("content")
+    row = rows.select_related("claim", "advertiser").filter(claim_id=claim_id, pk=evidence_id).first()
+    if row is None:
+        raise EvidenceNotFound
+    row.content, row.name, row.erased_at = None, "", now
+    row.save(update_fields=["content", "name", "erased_at"])
+    _write_down(row, "evidence removed", actor, now)
+    return row
+
+
+def _write_down(row: Evidence, verb: str, actor: Actor, now: datetime) -> None:
+    """Write the act down without the file's name, which may be a customer's."""
+    details = {"claim": row.claim_id, "evidence": row.pk, "media_type": row.media_type, "size": row.size}
+    subject = f"claim {row.claim.order_ref}"[:120]
+    record_act(
+        advertiser=row.advertiser, actor=actor, verb=verb, subject=subject, now=now,
+        details={**details, "sha256": row.sha256},
+    )  # fmt: skip
 
 
 def lock_claim(*, claim_id: int, advertiser: Advertiser | None = None, partner: Partner | None = None) -> Claim:
@@ -128,11 +203,25 @@ def withdraw_claim(*, partner: Partner, claim_id: int, actor: Actor, now: dateti
 
 def erase_words(*, advertiser: Advertiser, orders: Collection[tuple[str, str]]) -> int:
     """Clear what partners wrote in their claims for orders, given as goal and number; return how many had words."""
+    of_them = _claims_for(advertiser, orders)
+    return Claim.objects.filter(pk__in=of_them).exclude(text="").update(text="")
+
+
+def erase_evidence(*, advertiser: Advertiser, orders: Collection[tuple[str, str]], now: datetime) -> int:
+    """Delete the files of claims for orders, given as goal and number; return how many there were."""
+    of_them = _claims_for(advertiser, orders)
+    return Evidence.objects.filter(claim__in=of_them).kept().update(content=None, name="", erased_at=now)
+
+
+def _claims_for(advertiser: Advertiser, orders: Collection[tuple[str, str]]) -> list[int]:
     named = Claim.objects.for_advertiser(advertiser).filter(order_ref__in={ref for _, ref in orders})
-    of_them = [
-        row.pk for row in named.exclude(text="").only("goal", "order_ref") if (row.goal, row.order_ref) in orders
-    ]
-    return Claim.objects.filter(pk__in=of_them).update(text="")
+    return [row.pk for row in named.only("goal", "order_ref") if (row.goal, row.order_ref) in orders]
+
+
+def forget_evidence(*, now: datetime) -> int:
+    """Delete the files of claims that were closed more than 180 days ago; return how many."""
+    closed = Claim.objects.exclude(state__in=AWAITED).filter(moved_at__lt=now - EVIDENCE_KEPT)
+    return Evidence.objects.kept().filter(claim__in=closed).update(content=None, name="", erased_at=now)
 
 
 @transaction.atomic

@@ -98,6 +98,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
+    "apps.core.transfers.limit_requests",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -172,6 +173,7 @@ CELERY_BEAT_SCHEDULE = {
     "bill-documents": {"task": "apps.pipeline.tasks.bill_render_documents", "schedule": 120.0},
     "bill-reconcile": {"task": "apps.pipeline.tasks.bill_reconcile_books", "schedule": 3600.0},
     "send-messages": {"task": "apps.pipeline.tasks.send_messages", "schedule": 30.0},
+    "keep-evidence": {"task": "apps.pipeline.tasks.keep_evidence", "schedule": 24 * 3600.0},
     "keep-messages": {"task": "apps.pipeline.tasks.keep_messages", "schedule": 24 * 3600.0},
     "keep-partitions": {"task": "apps.pipeline.tasks.keep_partitions", "schedule": 6 * 3600.0},
     "keep-rejected": {"task": "apps.pipeline.tasks.keep_rejected", "schedule": 3600.0},
@@ -220,6 +222,7 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024  # a list of 40,000 decisions
+REQUEST_MAX_BYTES = 32 * 1024 * 1024  # five files of 5 MB and their form
 if env.bool("BEHIND_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 STRICT_CSP = {

@@ -15,10 +15,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.claims.models import AWAITED, AtEnd, Claim, ClaimKind, ClaimReason, ClaimState
-from apps.claims.selectors import Standing, counts_by_state, standing_of, terms_of
+from apps.claims.selectors import Standing, counts_by_state, evidence_of, standing_of, terms_of
 from apps.claims.services import set_claim_terms
 from apps.console import display
-from apps.console.access import MANAGERS, access_of, actor_of, may
+from apps.console.access import MANAGERS, OWNERS, access_of, actor_of, may
 from apps.console.amounts import Amounts, amounts_of
 from apps.console.base import ReadOnlyAdmin
 from apps.console.conversion_changes import with_changes
@@ -185,6 +185,8 @@ class ClaimAdmin(ReadOnlyAdmin):
             new_amount=new_amount(claim, amounts),
             touches=touches_near(claim) if standing.conversion is None else [],
             moves=claim.moves.all(),
+            files=evidence_of(claim),
+            may_remove=may(request, OWNERS),
             days_left=(claim.answer_by - today).days,
             may_answer=claim.is_awaited and may(request, self.writers),
             accept_form=AcceptForm(prefix="accept"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
+from apps.claims.services import forget_evidence
 from apps.identity.models import Advertiser
 from apps.messages.services import deliver_waiting, forget_messages
 from apps.pipeline.bell import settle_bell
@@ -79,6 +80,12 @@ def keep_partitions() -> None:
     """Keep three months of touchpoint partitions ahead, and client data for 30 days."""
     make_months_ahead(now=timezone.now())
     keep_days(now=timezone.now())
+
+
+@shared_task
+def keep_evidence() -> int:
+    """Delete the files of claims 180 days after these were closed."""
+    return forget_evidence(now=timezone.now())
 
 
 @shared_task

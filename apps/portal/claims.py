@@ -25,6 +25,7 @@ from apps.core.money import Money
 from apps.core.periods import day_of
 from apps.partners.models import Partner
 from apps.portal.access import actor_of, partner_page, render
+from apps.portal.evidence import ACCEPT, WRONG_FILE, files_of, read_files
 from apps.tracking.models import Conversion
 from apps.tracking.selectors import click_keys
 
@@ -59,6 +60,7 @@ WRONG = {
     "invalid_amount": gettext_lazy("Write the amount as 1083.29."),
     "claim_open_already": gettext_lazy("You have an open claim for this order already, with other content."),
     "file_unreadable": gettext_lazy("The file cannot be read: see below which columns it has."),
+    **WRONG_FILE,
 }
 WRONG_FIELD = {
     "occurred_at": gettext_lazy("Write a time of the last two years as 2026-03-10 12:00."),
@@ -118,7 +120,13 @@ def new_claim(request: HttpRequest) -> HttpResponse:
         values = {name: request.POST.get(name, "") for name in COLUMNS}
         try:
             fact = read_claim(values, joined=joined, click_keys=click_keys(), now=timezone.now())
-            reported = report_claim(partner=request.partner, fact=fact, actor=actor_of(request), now=timezone.now())
+            reported = report_claim(
+                partner=request.partner,
+                fact=fact,
+                actor=actor_of(request),
+                now=timezone.now(),
+                evidence=read_files(request),
+            )
         except Refusal as refusal:
             errors = {refusal.path or "order_ref": said(refusal)}
         else:
@@ -133,6 +141,7 @@ def new_claim(request: HttpRequest) -> HttpResponse:
         errors=errors,
         campaigns=_campaigns(joined),
         kinds=[(str(kind), word) for kind, word in KINDS.items()],
+        file_types=ACCEPT,
     )
 
 
@@ -257,6 +266,8 @@ def claim(request: HttpRequest, claim_id: int) -> HttpResponse:
             request,
             "portal/claim.html",
             claim=shown(row),
+            files=files_of(row),
+            file_types=ACCEPT,
             conflict=_conflict(row, standing) if row.is_awaited else "",
             days_left=(row.answer_by - day_of(timezone.now(), row.advertiser.zone)).days,
             conversion_url=reverse("portal:conversion", args=[own.pk]) if own and mine else "",

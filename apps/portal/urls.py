@@ -9,6 +9,7 @@ from apps.portal.account import account
 from apps.portal.campaigns import campaigns
 from apps.portal.claims import claim, claims, new_claim, upload_claims, withdraw
 from apps.portal.conversions import conversion, conversions
+from apps.portal.evidence import attach, evidence
 from apps.portal.links import links
 from apps.portal.overview import overview
 from apps.portal.payouts import invoice_pdf, payouts, statement
@@ -30,6 +31,8 @@ urlpatterns = [
     path("claims/upload/", upload_claims, name="claim_upload"),
     path("claims/<int:claim_id>/", claim, name="claim"),
     path("claims/<int:claim_id>/withdraw/", withdraw, name="claim_withdraw"),
+    path("claims/<int:claim_id>/files/", attach, name="claim_attach"),
+    path("claims/<int:claim_id>/files/<int:evidence_id>/", evidence, name="claim_evidence"),
     path("payouts/", payouts, name="payouts"),
     path("statements/<int:statement_id>/", statement, name="statement"),
     path("invoices/<int:invoice_id>/pdf", invoice_pdf, name="invoice_pdf"),

@@ -9,7 +9,8 @@ from typing import Any
 from django.db import transaction
 
 from apps.claims.models import Claim
-from apps.claims.services import erase_words
+from apps.claims.selectors import evidence_of
+from apps.claims.services import erase_evidence, erase_words
 from apps.core.actors import Actor
 from apps.core.errors import NotFound
 from apps.core.retrying import retried
@@ -38,7 +39,10 @@ def export_customer(*, advertiser: Advertiser, name: CustomerName, actor: Actor,
     orders = Conversion.objects.filter(pk__in=customer.conversions).values_list("goal", "order_ref")
     claims = Claim.objects.for_advertiser(advertiser).filter(order_ref__in=[ref for _, ref in orders])
     told = [
-        {"order_ref": row.order_ref, "told_at": row.told_at, "text": row.text, "state": row.state}
+        {
+            **{"order_ref": row.order_ref, "told_at": row.told_at, "text": row.text, "state": row.state},
+            "files": [asdict(file) for file in evidence_of(row)],
+        }
         for row in claims.order_by("pk")
         if (row.goal, row.order_ref) in set(orders)
     ]
@@ -49,7 +53,7 @@ def export_customer(*, advertiser: Advertiser, name: CustomerName, actor: Actor,
 @retried
 @transaction.atomic
 def erase_customer(*, advertiser: Advertiser, name: CustomerName, actor: Actor, now: datetime) -> Forgotten:
-    """Delete a customer's keys and raw data, and what partners wrote of their orders; again, it does nothing.
+    """Delete a customer's keys and raw data, and what partners wrote and sent of their orders; again, it does nothing.
 
     Books and facts stay and lead to nobody. Conversions are not settled anew by it; what was shared stays, also where
     one is settled again later. Raises UnnamedCustomer, InvalidEmailHash.
@@ -59,10 +63,11 @@ def erase_customer(*, advertiser: Advertiser, name: CustomerName, actor: Actor, 
     customer = find_customer(advertiser=advertiser, name=name)
     orders = set(Conversion.objects.filter(pk__in=customer.conversions).values_list("goal", "order_ref"))
     words = erase_words(advertiser=advertiser, orders=orders)
+    files = erase_evidence(advertiser=advertiser, orders=orders, now=now)
     forgotten = forget_person(advertiser=advertiser, customer=customer, now=now)
-    if forgotten or words:
+    if forgotten or words or files:
         persons = sorted(str(person) for person in customer.persons)
-        _write_down(advertiser, actor, "customer.erased", persons, now, **asdict(forgotten), words=words)
+        _write_down(advertiser, actor, "customer.erased", persons, now, **asdict(forgotten), words=words, files=files)
     return forgotten
 
 

@@ -30,9 +30,13 @@ def test_a_missing_sale_is_reported_and_accepted(stage, page):
     page.fill("#claim-order", "LOST-1")
     page.fill("#claim-at", "2026-03-30T10:00")
     page.fill("#claim-amount", "50.00")
+    page.set_input_files("#claim-evidence", {"name": "seen.html", "mimeType": "text/html", "buffer": b"Order LOST-1"})
     page.click("button:has-text('Report it')")
     page.wait_for_url("**/claims/*/")
     look(page)
+    with page.expect_download() as saved:
+        page.click("a:has-text('seen.html.txt')")
+    assert saved.value.suggested_filename == "seen.html.txt"
     page.goto("/claims/upload/")
     content = b"campaign,order_ref,occurred_at,amount\nacme-shop,F-1,2026-03-30 10:00,10.00\nacme-shop,F-2,soon,1\n"
     page.set_input_files("#claim-file", {"name": "claims.csv", "mimeType": "text/csv", "buffer": content})
@@ -48,6 +52,8 @@ def test_a_missing_sale_is_reported_and_accepted(stage, page):
     look(page, "/admin/claims/claim/")
     claim = Claim.objects.get(order_ref="LOST-1")
     look(page, f"/admin/claims/claim/{claim.pk}/change/")
+    with page.expect_download():
+        page.click("a:has-text('seen.html.txt')")
     page.click("button:has-text('Accept the claim')")
     page.wait_for_selector("text=The claim is accepted")
     look(page)

@@ -29,6 +29,7 @@ from apps.console.site import site
 from apps.core.errors import Refusal
 from apps.core.periods import day_of
 from apps.pipeline.services.claiming import accept_claim, decline_claim
+from apps.pipeline.services.foreseeing import Foreseen, foresee_acceptance
 from apps.tracking.models import Touchpoint
 
 TABS = {
@@ -172,6 +173,7 @@ class ClaimAdmin(ReadOnlyAdmin):
         standing = standing_of(claim)
         amounts = amounts_of([standing.conversion])[standing.conversion.pk] if standing.conversion else None
         today = day_of(timezone.now(), claim.advertiser.zone)
+        may_answer = claim.is_awaited and may(request, self.writers)
         return self.page(
             request,
             "console/claim.html",
@@ -188,7 +190,8 @@ class ClaimAdmin(ReadOnlyAdmin):
             files=evidence_of(claim),
             may_remove=may(request, OWNERS),
             days_left=(claim.answer_by - today).days,
-            may_answer=claim.is_awaited and may(request, self.writers),
+            may_answer=may_answer,
+            foreseen=foreseen_of(claim) if may_answer else None,
             accept_form=AcceptForm(prefix="accept"),
             decline_form=decline_form,
             opts=None,
@@ -198,7 +201,10 @@ class ClaimAdmin(ReadOnlyAdmin):
         claim = self.row(request, object_id)
         self.require(request, may(request, self.writers))
         form = AcceptForm(request.POST if request.method == "POST" else None, prefix="accept")
-        if request.method == "POST" and form.is_valid():
+        foreseen = foreseen_of(claim) if request.method == "POST" and form.is_valid() else None
+        if foreseen is not None and foreseen.digest and request.POST.get("accept-seen") != foreseen.digest:
+            messages.error(request, _("Others would earn less: look at what accepting does, and confirm it."))
+        elif request.method == "POST" and form.is_valid():
             try:
                 accepted = accept_claim(
                     advertiser=access_of(request).advertiser,
@@ -255,6 +261,14 @@ class ClaimAdmin(ReadOnlyAdmin):
             submit=_("Save"),
             cancel_url=self.list_url(),
         )
+
+
+def foreseen_of(claim: Claim) -> Foreseen | None:
+    """Return what accepting a claim would do; None where it has been answered meanwhile."""
+    try:
+        return foresee_acceptance(advertiser=claim.advertiser, claim_id=claim.pk, now=timezone.now())
+    except Refusal:
+        return None
 
 
 def accepted_said(claim: Claim) -> str:

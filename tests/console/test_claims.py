@@ -1,16 +1,20 @@
 """Claims in the console: tabs with counts, what is known of the order, accept, decline, the clock."""
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
 
 from apps.claims.models import Claim, ClaimMove, ClaimTerms
 from apps.claims.rules import ClaimFact
 from apps.claims.services import report_claim
-from apps.commissions.models import Commission
+from apps.commissions.models import Commission, Superseded
 from apps.core.actors import SYSTEM
 from apps.identity.models import Role
 from apps.pipeline.services.deciding import reject_conversions
-from tests.cast import NOON
+from apps.pipeline.services.foreseeing import foresee_acceptance
+from apps.tracking.models import Touchpoint
+from tests.cast import NOON, START, make_policy
 from tests.console.scene import SOLD_AT, make_scene, member
 
 pytestmark = pytest.mark.django_db
@@ -67,6 +71,32 @@ def test_accepting_writes_the_order_and_its_commission(acme):
     assert Commission.objects.get(conversion=claim.conversion).amount_minor == 4_00
     assert "The claim is accepted" in answer.text
     assert "answered or withdrawn already" in act(acme.owner, claim, "accept").text
+
+
+def test_what_accepting_would_do_is_shown_and_done_to_nothing(acme):
+    make_policy(acme.campaign, START + timedelta(days=1), model="LINEAR")
+    claim = make_claim(acme, "OPEN-1", amount_minor=100_00)
+    before = Commission.objects.count(), Touchpoint.objects.count(), Superseded.objects.count()
+
+    foreseen = acme.owner.get(reverse("admin:claims_claim_change", args=[claim.pk])).context["foreseen"]
+
+    effects = [(row.partner.slug, row.minor, row.new_minor) for row in foreseen.effects]
+    assert sorted(effects) == [("blog", 8_00, 4_00), ("coupons", 0, 4_00)]
+    assert [row.partner.slug for row in foreseen.losers] == ["blog"]
+    assert (Commission.objects.count(), Touchpoint.objects.count(), Superseded.objects.count()) == before
+    assert Claim.objects.get().state == "OPEN"
+
+
+def test_what_takes_from_others_is_confirmed_as_it_was_seen(acme):
+    make_policy(acme.campaign, START + timedelta(days=1), model="LINEAR")
+    claim = make_claim(acme, "OPEN-1", amount_minor=100_00)
+    assert "1 partner earns less by this" in page(acme, claim)
+    for seen in ({}, {"accept-seen": "0" * 16}):
+        assert "look at what accepting does" in act(acme.owner, claim, "accept", **seen).text
+        assert Claim.objects.get().state == "OPEN"
+    digest = foresee_acceptance(advertiser=acme.advertiser, claim_id=claim.pk, now=NOON).digest
+    act(acme.owner, claim, "accept", **{"accept-seen": digest})
+    assert Claim.objects.get().state == "ACCEPTED"
 
 
 def test_an_order_told_a_second_time_is_named_and_linked_by_its_claim(acme):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import transaction
 
 from apps.campaigns.models import Campaign
 from apps.commissions.models import DecisionState, HoldPolicy, PartnerReview
 from apps.commissions.moving import Wish, move_decisions
-from apps.commissions.rules.holding import HoldRules, Sold, hold_reason
+from apps.commissions.rules.holding import HoldRules, Sold, hold_reason, hold_reasons
 from apps.core.actors import Actor
 from apps.core.reading import array_of, read_rows
 from apps.identity.models import Advertiser
@@ -58,10 +59,9 @@ LEFT JOIN LATERAL (
     WHERE t.conversion_id IN (c.id, (SELECT p.original_id FROM tracking_repeat p WHERE p.conversion_id = c.id))
     ORDER BY t.sequence DESC, t.turn DESC LIMIT 1
 ) a ON TRUE
-WHERE c.id = ANY(%s::uuid[]) AND NOT c.is_test AND c.source <> 'history'
-  AND o.state IN ('PENDING', 'ON_HOLD') AND (o.moved_at IS NULL OR o.decided_by = %s)
-ORDER BY c.id
+WHERE c.id = ANY(%s::uuid[]) AND NOT c.is_test AND c.source <> 'history' AND o.state IN ('PENDING', 'ON_HOLD')
 """
+UNMOVED = f"{FACTS} AND (o.moved_at IS NULL OR o.decided_by = %s) ORDER BY c.id"
 
 
 def hold_by_rule(
@@ -84,12 +84,11 @@ def hold_by_rule(
         return 0
     holds, releases = [], []
     for id_, campaign_id, recorded_at, state, reason, door, amount, is_usual, seconds, *found_of in read_rows(
-        FACTS, [array_of(asked), BY]
+        UNMOVED, [array_of(asked), BY]
     ):
-        reviewed, unowned, first = found_of
         rules = rules_at(policies[campaign_id], recorded_at) or NO_RULES
         is_unknown = str(id_) in of_unknown_goals
-        found = hold_reason(rules, Sold(seconds, reviewed, unowned, door, amount, first, is_unknown, is_usual))
+        found = hold_reason(rules, _sold(seconds, found_of, door, amount, is_unknown, is_usual))
         if state == DecisionState.ON_HOLD and found != reason:
             releases.append(Wish(str(id_), DecisionState.PENDING))
         if found and (state, reason) != (DecisionState.ON_HOLD, found):
@@ -101,6 +100,24 @@ def hold_by_rule(
         after = now + timedelta.resolution if releases else now
         move_decisions(holds, state=DecisionState.ON_HOLD, by=BY, at=after, job_id=None)
     return len(holds)
+
+
+def _sold(
+    seconds: float | None, found_of: Sequence[bool], door: str, amount: int, is_unknown: bool, is_usual: bool
+) -> Sold:
+    reviewed, unowned, first = found_of
+    return Sold(seconds, reviewed, unowned, door, amount, first, is_unknown, is_usual)
+
+
+def reasons_to_look(*, conversion_id: UUID, campaign_id: int, pays_unknown_goal: bool) -> tuple[str, ...]:
+    """Return all that the rules would hold an open conversion for now, whoever has moved it since. Two queries."""
+    policies = list(HoldPolicy.objects.filter(campaign=campaign_id).order_by("-starts_at"))
+    for _id, _campaign, recorded_at, _state, _reason, door, amount, is_usual, seconds, *found_of in read_rows(
+        FACTS, [array_of([str(conversion_id)])]
+    ):
+        rules = rules_at(policies, recorded_at) or NO_RULES
+        return hold_reasons(rules, _sold(seconds, found_of, door, amount, pays_unknown_goal, is_usual))
+    return ()
 
 
 def holds_unsigned(campaign: Campaign, *, at: datetime) -> bool:

@@ -13,6 +13,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from apps.commissions.holding import reasons_to_look
 from apps.commissions.models import (
     Commission,
     CommissionKind,
@@ -30,6 +31,7 @@ from apps.invoices.models import Settlement
 from apps.ledger.models import Posting
 from apps.partners.models import Partnership
 from apps.pipeline.receipts import explain_conversion
+from apps.pipeline.selectors import knows_goal
 from apps.statements.models import StatementLine
 from apps.tracking.models import Conversion, TouchKind
 
@@ -87,6 +89,7 @@ def story_of(conversion: Conversion) -> Story:
         story.why_not = refusal.message
     if story.receipt:
         read_receipt(story, story.receipt, names, conversion)
+        story.flags += looks(conversion, story.commissions)
     story.steps = [
         *touch_steps(story.touches),
         conversion_step(conversion),
@@ -95,6 +98,19 @@ def story_of(conversion: Conversion) -> Story:
         *money_steps(conversion, story.commissions),
     ]
     return story
+
+
+def looks(conversion: Conversion, commissions: list[Commission]) -> list[str]:
+    """Say in one sentence all that an open conversion is to be looked at for, not only what it is held for."""
+    pays = any(row.payable and row.amount_minor for row in commissions)
+    knows = not pays or knows_goal(conversion.campaign, conversion.goal, conversion.occurred_at)
+    reasons = reasons_to_look(
+        conversion_id=conversion.pk, campaign_id=conversion.campaign_id, pays_unknown_goal=not knows
+    )
+    said = [str(HoldReason(code).label) for code in reasons]
+    if HoldReason.UNKNOWN_GOAL in reasons:
+        said[-1] = f"{said[-1]} ({conversion.goal})"
+    return [_("To be looked at: %s.") % "; ".join(said)] if said else []
 
 
 def partner_names(conversion: Conversion) -> dict[str, tuple[str, str]]:

@@ -8,6 +8,8 @@ from django.urls import reverse
 
 from apps.claims.rules import ClaimFact
 from apps.claims.services import report_claim
+from apps.commissions.holding import set_hold_rules
+from apps.commissions.rules.holding import HoldRules
 from apps.core.actors import SYSTEM
 from apps.pipeline.services.claiming import accept_claim
 from apps.pipeline.services.settling import settle_waiting
@@ -123,3 +125,19 @@ def test_both_tellings_of_an_order_lead_to_each_other(acme, sale):
     second, told = story(acme, again)
     assert "Told a second time, after A-1002 was rejected" in [title for _, title in told]
     assert reverse("admin:tracking_conversion_change", args=[sale.pk]) in second.text
+
+
+def test_all_reasons_to_look_are_said_and_not_only_the_first(acme):
+    rules = HoldRules(under_review=False, too_fast_seconds=30)
+    set_hold_rules(advertiser=acme.advertiser, campaign=acme.campaign, rules=rules, actor=SYSTEM, now=START)
+    visitor = uuid4()
+    make_touch(acme.enrollments.blog, NOON - 5 * SECOND, visitor)
+    sale = make_conversion(acme.campaign, 89_90, NOON, "A-1003", visitor, goal="NONESUCH")
+    settle_waiting(now=NOON)
+    said = "To be looked at: Bought too fast after the click; No rule of the plan names its goal (NONESUCH)."
+    assert said in story(acme, sale)[0].text
+    assert said in acme.owner.get(reverse("admin:review"), {"queue": "hold"}).text
+    acme.owner.post(reverse("admin:tracking_conversion_decide", args=[sale.pk]), {"verb": "release"})
+    assert said in story(acme, sale)[0].text
+    acme.owner.post(reverse("admin:tracking_conversion_decide", args=[sale.pk]), {"verb": "approve"})
+    assert "To be looked at" not in story(acme, sale)[0].text

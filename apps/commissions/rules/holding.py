@@ -40,7 +40,12 @@ class Sold:
 
 
 def hold_reason(rules: HoldRules, sold: Sold) -> str | None:
-    """Return the code of the first rule that holds a conversion back, in this order; None lets it pass.
+    """Return the code of the first rule that holds a conversion back; None lets it pass."""
+    return next(iter(hold_reasons(rules, sold)), None)
+
+
+def hold_reasons(rules: HoldRules, sold: Sold) -> tuple[str, ...]:
+    """Return the codes of all rules that hold a conversion back, in this order.
 
     under review → too fast (fewer seconds than the floor) → unowned code → untrusted door → large first sale (more
     than the limit, or anything in a currency that it is not in) → unknown goal, whatever the rules: no rule of a plan
@@ -56,4 +61,4 @@ def hold_reason(rules: HoldRules, sold: Sold) -> str | None:
         "large_first_sale": sold.is_first_of_a_partner and not passes,
         "unknown_goal": sold.is_paid_for_unknown_goal,
     }
-    return next((code for code, holds in found.items() if holds), None)
+    return tuple(code for code, holds in found.items() if holds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime
@@ -27,7 +28,8 @@ class Selection:
 
     `since` and `until` are half-open and ask when it happened; `order` is the beginning of an order number, `order_ref`
     the whole; `locks_until`, `locks_after` and `due_until` are days of the decision; `job_id` names the job that moved
-    it last, `ids` the conversions themselves.
+    it last, `moved_by` one that moved it ever, `ids` the conversions themselves. `reason` is that of the last move,
+    `coupon` a code as it was sent, in whatever case.
     """
 
     states: tuple[str, ...] = ()
@@ -44,6 +46,9 @@ class Selection:
     is_test: bool | None = None
     is_duplicate: bool | None = None
     job_id: int | None = None
+    moved_by: int | None = None
+    reason: str = ""
+    coupon: str = ""
     ids: tuple[str, ...] = ()
 
     def content(self) -> dict[str, object]:
@@ -107,12 +112,26 @@ def selected(advertiser: Advertiser, selection: Selection, *, as_of: datetime) -
         "conversion__is_test": selection.is_test,
         "conversion__duplicate__isnull": None if selection.is_duplicate is None else not selection.is_duplicate,
         "job": selection.job_id,
+        "reason": selection.reason,
+        "conversion__coupons__iregex": code_pattern(selection.coupon),
         "conversion__in": [UUID(id_) for id_ in selection.ids],
     }
     found = found.filter(**{name: value for name, value in asked.items() if value not in (None, "", (), [])})
     if selection.partner_id is not None:
         found = found.filter(Exists(Share.objects.filter(conversion=OuterRef("pk"), partner=selection.partner_id)))
+    if selection.moved_by is not None:
+        found = found.filter(pk__in=moved_by(advertiser, selection.moved_by))
     return found
+
+
+def moved_by(advertiser: Advertiser, job_id: int) -> QuerySet[Move]:
+    """Return the conversions that a job has moved."""
+    return Move.objects.filter(advertiser=advertiser, job=job_id).values("conversion")
+
+
+def code_pattern(code: str) -> str:
+    """Return what finds a code in the text of an array of codes, or nothing for none."""
+    return rf'[{{,]"?{re.escape(code)}"?[,}}]' if code else ""
 
 
 def movable(decisions: QuerySet[Decision], state: str, *, today: date) -> QuerySet[Decision]:

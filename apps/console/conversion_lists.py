@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import BigIntegerField, Exists, Func, JSONField, OuterRef, Q, QuerySet, TextField, Value
@@ -12,12 +13,20 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
 from apps.attribution.models import Share
-from apps.commissions.models import Decision, DecisionState, Reason
+from apps.commissions.models import Decision, DecisionState, HoldReason, Reason
+from apps.commissions.selections import code_pattern, moved_by, payable
 from apps.commissions.worth import changed, worths_of
 from apps.console.access import access_of
-from apps.console.filters import ConsoleChangeList, Filter, campaign_filter, moment_filters, partner_filter, read_day
+from apps.console.filters import (
+    ConsoleChangeList,
+    Filter,
+    Word,
+    campaign_filter,
+    moment_filters,
+    partner_filter,
+    read_day,
+)
 from apps.core.periods import day_of
-from apps.identity.models import Advertiser
 from apps.tracking.models import Conversion
 
 TABS = {
@@ -29,6 +38,7 @@ TABS = {
     "duplicates": gettext_lazy("Duplicates"),
 }
 MOST_COUNTED = 10_000
+REASONS = {**dict(HoldReason.choices), **dict(Reason.choices)}
 
 # Found by the campaign's scope, or rejected as such by somebody.
 DUPLICATES = Q(duplicate__isnull=False) | Q(decision__state=DecisionState.REJECTED, decision__reason=Reason.DUPLICATE)
@@ -40,8 +50,8 @@ def by_state(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
     advertiser = access_of(request).advertiser
     awaited = Q(decision__state__in=[DecisionState.PENDING, DecisionState.ON_HOLD])
     wanted = {
-        "open": Q(decision__state=DecisionState.PENDING),
-        "hold": Q(decision__state=DecisionState.ON_HOLD),
+        "open": Q(decision__state=DecisionState.PENDING) & EARNING,
+        "hold": Q(decision__state=DecisionState.ON_HOLD) & EARNING,
         "approved": Q(decision__state=DecisionState.APPROVED),
         "rejected": Q(decision__state=DecisionState.REJECTED),
         "duplicates": DUPLICATES,
@@ -66,11 +76,37 @@ def by_partner(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
     return rows.filter(Exists(Share.objects.filter(conversion=OuterRef("pk"), partner=int(value))))
 
 
+def by_goal(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
+    return rows.filter(goal=value[:40].upper().replace("\x00", ""))
+
+
+def by_reason(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
+    return rows.filter(decision__reason=value) if value in REASONS else rows.none()
+
+
+def by_coupon(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
+    return rows.filter(coupons__iregex=code_pattern(value[:80].replace("\x00", "")))
+
+
+def by_job(rows: QuerySet, value: str, request: HttpRequest) -> QuerySet:
+    if not value.isdecimal() or len(value) > 18:
+        return rows.none()
+    return rows.filter(pk__in=moved_by(access_of(request).advertiser, int(value)))
+
+
+def reasons(request: HttpRequest) -> list[tuple[str, Word]]:
+    return list(REASONS.items())
+
+
 FILTERS = (
     Filter("state", by_state),
     Filter("locks_before", locking_before),
+    Filter("moved_by", by_job),
     campaign_filter(),
     Filter("partner", by_partner, gettext_lazy("Partner"), partner_filter().choices, "select"),
+    Filter("reason", by_reason, gettext_lazy("Reason"), reasons, "select"),
+    Filter("goal", by_goal, gettext_lazy("Goal"), kind="text"),
+    Filter("coupon", by_coupon, gettext_lazy("Code"), kind="text"),
     *moment_filters("occurred_at"),
 )
 
@@ -94,20 +130,31 @@ def with_left(rows: QuerySet[Conversion]) -> QuerySet[Conversion]:
     return rows.annotate(left_minor=Coalesce(Cast(found, BigIntegerField()), "amount_minor"))
 
 
-def tab_counts(advertiser: Advertiser) -> dict[str, str]:
-    """Return how many conversions each tab holds; beyond ten thousand only that, so that no page counts a history."""
+def tab_counts(request: HttpRequest, rows: QuerySet[Conversion] | None) -> dict[str, str]:
+    """Return how many conversions each tab holds; beyond ten thousand only that, so that no page counts a history.
+
+    `rows` are those that the other filters leave, or nothing where there is none.
+    """
+    if rows is not None:
+        return _shown({name: by_state(rows, name, request) for name in TABS if name})
+    advertiser = access_of(request).advertiser
     decisions = Decision.objects.for_advertiser(advertiser).order_by()
     counted = {
-        "open": decisions.filter(state=DecisionState.PENDING),
-        "hold": decisions.filter(state=DecisionState.ON_HOLD),
+        "open": payable(decisions.filter(state=DecisionState.PENDING)),
+        "hold": payable(decisions.filter(state=DecisionState.ON_HOLD)),
         "approved": decisions.filter(state=DecisionState.APPROVED),
         "rejected": decisions.filter(state=DecisionState.REJECTED),
         "duplicates": decisions.filter(
             Q(conversion__duplicate__isnull=False) | Q(state=DecisionState.REJECTED, reason=Reason.DUPLICATE)
         ),
     }
+    return _shown(counted)
+
+
+def _shown(counted: Mapping[str, QuerySet]) -> dict[str, str]:
+    """Count the rows of each tab in one query."""
     parts = [
-        rows.annotate(tab=Value(name)).values_list("tab", flat=True)[: MOST_COUNTED + 1]
+        rows.order_by().annotate(tab=Value(name)).values_list("tab", flat=True)[: MOST_COUNTED + 1]
         for name, rows in counted.items()
     ]
     found = Counter(parts[0].union(*parts[1:], all=True))

@@ -99,7 +99,7 @@ class ConversionAdmin(ReadOnlyAdmin):
         return ConversionChangeList
 
     def tabs(self, request: HttpRequest) -> list[dict]:
-        counts = tab_counts(access_of(request).advertiser)
+        counts = tab_counts(request, self.narrowed(request))
         kept = request.GET.copy()
         for name in ("state", "p"):
             kept.pop(name, None)
@@ -111,6 +111,18 @@ class ConversionAdmin(ReadOnlyAdmin):
                 query["state"] = key
             links.append({"title": title, "link": f"?{query.urlencode()}", "on": key == now, "count": counts.get(key)})
         return links
+
+    def narrowed(self, request: HttpRequest) -> QuerySet | None:
+        """Return what every filter of the address but the tab leaves, or nothing where there is none."""
+        asked = [own for own in self.filters if own.name != "state" and request.GET.get(own.name, "").strip()]
+        term = request.GET.get("q", "")
+        if not asked and not term.strip():
+            return None
+        own_rows = Conversion.objects.for_advertiser(access_of(request).advertiser)
+        rows, _distinct = self.get_search_results(request, own_rows, term)
+        for own in asked:
+            rows = own.apply(rows, request.GET[own.name].strip(), request)
+        return rows
 
     def adorn(self, request: HttpRequest, rows: Any) -> None:
         ids = [row.pk for row in rows]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from urllib.parse import urlencode
+from uuid import uuid4
 
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import BadRequest, PermissionDenied
-from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -20,7 +21,10 @@ from django.utils.translation import gettext_lazy, ngettext
 from apps.commissions.models import DecisionState, HoldReason, Reason
 from apps.commissions.selections import Selection, movable, selected, weigh
 from apps.console.access import MANAGERS, access_of, actor_of, may
+from apps.console.csv_answers import csv_answer
 from apps.console.forms import PlainForm
+from apps.console.job_rows import HEADING, name_rows, preview_of, results_of
+from apps.console.job_words import REASONS, Names, asked_of, doing, names_in, state_of
 from apps.console.selections import FILTERS, selection_of
 from apps.console.site import site
 from apps.core.errors import Refusal
@@ -39,10 +43,9 @@ from apps.pipeline.services.deciding_jobs import (
     is_undoing,
     job_that_undoes,
     undo_job,
+    undone_by_job,
 )
-from apps.pipeline.services.deciding_list import foresee
 from apps.records.models import Job, JobItemOutcome, JobState
-from apps.tracking.models import Conversion
 from apps.tracking.rules.fields import moment_of
 
 TYPED_FROM = 100
@@ -55,13 +58,6 @@ VERBS = {
     "hold": (DecisionState.ON_HOLD, gettext_lazy("Put on hold")),
     "release": (DecisionState.PENDING, gettext_lazy("Take off hold")),
 }
-DOINGS = {
-    "APPROVED": gettext_lazy("Approve"),
-    "REJECTED": gettext_lazy("Reject"),
-    "ON_HOLD": gettext_lazy("Put on hold"),
-    "PENDING": gettext_lazy("Take off hold"),
-}
-REASONS = {**dict(Reason.choices), **dict(HoldReason.choices)}
 CONSEQUENCES = {
     "approve": gettext_lazy(
         "The commissions are owed from their lock day on. An approval is not undone: until it locks it can be "
@@ -144,7 +140,7 @@ def decide_many(request: HttpRequest) -> HttpResponse:
         asked = _ask(request, form, selection, state, as_of)
         if asked is not None:
             return HttpResponseRedirect(reverse("admin:decision_job", args=[asked]))
-    kept = "&".join(f"{name}={request.GET[name]}" for name in FILTERS if request.GET.get(name))
+    kept = urlencode({name: request.GET[name] for name in FILTERS if request.GET.get(name)})
     back = reverse("admin:tracking_conversion_changelist") + (f"?{kept}" if kept else "")
     title = ngettext("%(verb)s %(n)d conversion", "%(verb)s %(n)d conversions", weight.count)
     return site.render(
@@ -256,21 +252,22 @@ def decision_jobs(request: HttpRequest) -> HttpResponse:
     """List the last jobs of decisions."""
     jobs = Job.objects.for_advertiser(access_of(request).advertiser).filter(kind__in=KINDS).order_by("-started_at")
     back = reverse("admin:tracking_conversion_changelist")
+    shown = list(jobs[:50])
+    names = names_in(access_of(request).advertiser, shown)
     return site.render(
         request,
         "console/decision_jobs.html",
         _("Decisions at scale"),
         crumbs=[{"title": _("Conversions"), "link": back}],
-        jobs=[(job, doing(job)) for job in jobs[:50]],
+        jobs=[_line(job, names) for job in shown],
         back=back,
     )
 
 
-def doing(job: Job) -> str:
-    """Return in words what a job does."""
-    if job.kind == BY_FILTER:
-        return str(DOINGS[job.content["state"]])
-    return _("By list %s") % job.content.get("name", "") if job.content.get("name") else _("By list")
+def _line(job: Job, names: Names) -> dict[str, Any]:
+    """Return a job as the list shows it."""
+    reason = REASONS.get(job.content.get("reason", ""), "")
+    return {"job": job, "word": doing(job), "asked": asked_of(job, names), "reason": reason, "state": state_of(job)}
 
 
 @site.page("decisions/<int:job_id>/", "decision_job")
@@ -283,23 +280,10 @@ def decision_job(request: HttpRequest, job_id: int) -> HttpResponse:
     if request.method == "POST":
         return _act(request, job)
     is_draft = job.state == JobState.DRAFT
-    items = list(job.items.order_by("number")[:SHOWN_ROWS] if is_draft else _told_items(job))
-    if is_draft:
-        foresee(advertiser, items, now=timezone.now())
-    named = [id_ for item in items if (id_ := _uuid(item.content.get("id", "")))]
-    refs = {str(item.content["order_ref"]) for item in items if item.content.get("order_ref")}
-    known = list(
-        Conversion.objects.for_advertiser(advertiser)
-        .filter(Q(pk__in=named) | Q(order_ref__in=refs))
-        .values_list("pk", "goal", "order_ref")
-    )
-    orders = {str(pk): order for pk, _goal, order in known}
-    ids = {(goal, order): str(pk) for pk, goal, order in known}
-    for item in items:
-        told, ref = item.content.get("id", ""), item.content.get("order_ref", "")
-        item.order = ref or orders.get(told, "")
-        item.page = told if told in orders else ids.get((item.content.get("goal") or "SALE", ref), "")
-        item.said = said(item.content)
+    preview = preview_of(advertiser, job, now=timezone.now()) if is_draft else None
+    items = preview.items[:SHOWN_ROWS] if preview else list(_told_items(job))
+    if preview is None:
+        name_rows(advertiser, items)
     state = job.content.get("state", "")
     may_undo = job.is_over and job.kind == BY_FILTER and state in OPPOSITE and job.moved > 0 and not is_undoing(job)
     undone_by = job_that_undoes(job) if may_undo else None
@@ -311,7 +295,11 @@ def decision_job(request: HttpRequest, job_id: int) -> HttpResponse:
         job=job,
         items=items,
         is_draft=is_draft,
-        refused=max(job.refused, sum(item.outcome == JobItemOutcome.REFUSED for item in items)),
+        refused=max(job.refused, preview.refused if preview else 0),
+        preview=preview,
+        word=state_of(job),
+        asked=asked_of(job, names_in(advertiser, [job])),
+        undone=undone_by_job(job),
         unchanged=job.items.filter(outcome=JobItemOutcome.UNCHANGED).count() if job.kind != BY_FILTER else 0,
         reason=REASONS.get(job.content.get("reason", ""), ""),
         may_write=may(request, MANAGERS),
@@ -323,32 +311,13 @@ def decision_job(request: HttpRequest, job_id: int) -> HttpResponse:
     )
 
 
-def _uuid(text: str) -> UUID | None:
-    """Return the id that a text is, or None: refused rows keep what they were told."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
-def said(content: dict[str, Any]) -> str:
-    """Return a row of a list in words: what is decided, and why."""
-    state = content.get("state")
-    words = [str(DOINGS[state])] if state in DOINGS else [_("Correct")] if "amount" in content else []
-    verbs = {name: word for name, (_state, word) in VERBS.items()} | {"correct": _("Correct")}
-    if "decision" in content:
-        told = str(content["decision"]).strip().lower()
-        words = [str(verbs[told])] if told in verbs else []
-    passed_by = ("id", "order_ref", "row", "state", *(["decision"] if words else []))
-    for name, value in content.items():
-        if name in passed_by or (name, value) == ("goal", "SALE"):
-            continue
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-        if name == "reason":
-            words.append(str(REASONS.get(str(value), value)))
-            continue
-        words.append(f"{name} {shown}")
-    return " · ".join(words)
+@site.page("decisions/<int:job_id>/results.csv", "decision_results")
+def decision_results(request: HttpRequest, job_id: int) -> HttpResponseBase:
+    """Answer with what came of each row of a job, as a file."""
+    job = Job.objects.for_advertiser(access_of(request).advertiser).filter(pk=job_id, kind__in=KINDS).first()
+    if job is None:
+        raise Http404
+    return csv_answer(f"decisions-{job.pk}.csv", HEADING, results_of(job))
 
 
 def _told_items(job: Job) -> Any:

@@ -12,10 +12,11 @@ from django.utils import timezone
 from apps.commissions.models import DecisionState
 from apps.commissions.selections import Selection
 from apps.console.access import access_of
+from apps.console.conversion_lists import REASONS
 from apps.console.filters import read_day
 from apps.core.periods import day_of, start_of
 
-FILTERS = ("state", "locks_before", "campaign", "partner", "from", "to", "q")
+FILTERS = ("state", "locks_before", "moved_by", "campaign", "partner", "reason", "goal", "coupon", "from", "to", "q")
 AWAITED = (DecisionState.PENDING.value, DecisionState.ON_HOLD.value)
 STATES: dict[str, tuple[str, ...]] = {
     "": (),
@@ -28,12 +29,12 @@ STATES: dict[str, tuple[str, ...]] = {
     "live": (*AWAITED, DecisionState.APPROVED.value),
     "test": (),
 }
-EARNING = ("late", "awaiting", "live")  # without what pays nobody, tests and duplicates
+EARNING = ("open", "hold", "late", "awaiting", "live")  # without what pays nobody, tests and duplicates
 
 
 def selection_of(request: HttpRequest) -> Selection | None:
     """Return what the address selects, or None where it selects nothing that can be decided."""
-    told = {name: request.GET.get(name, "").strip() for name in FILTERS}
+    told = {name: request.GET.get(name, "").replace("\x00", "").strip() for name in FILTERS}
     zone = access_of(request).advertiser.zone
     if told["state"] not in STATES:
         return None
@@ -45,7 +46,9 @@ def selection_of(request: HttpRequest) -> Selection | None:
         elif told[name] and name == "locks_before":
             return None
     numbers: dict[str, int] = {}
-    for name in ("campaign", "partner"):
+    if told["reason"] and told["reason"] not in REASONS:
+        return None
+    for name in ("campaign", "partner", "moved_by"):
         if told[name]:
             if not told[name].isdecimal() or len(told[name]) > 18:
                 return None
@@ -58,6 +61,10 @@ def selection_of(request: HttpRequest) -> Selection | None:
         states=STATES[told["state"]],
         campaign_id=numbers.get("campaign"),
         partner_id=numbers.get("partner"),
+        moved_by=numbers.get("moved_by"),
+        reason=told["reason"],
+        goal=told["goal"][:40].upper(),
+        coupon=told["coupon"][:80],
         order="" if ids else told["q"][:120],
         since=start_of(days["from"], zone) if "from" in days else None,
         until=start_of(days["to"] + timedelta(days=1), zone) if "to" in days else None,

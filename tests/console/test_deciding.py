@@ -1,5 +1,7 @@
 """Deciding in the console: all of a filter, a file, one by one; each says first what it will do."""
 
+import csv
+import io
 from datetime import timedelta
 
 import pytest
@@ -12,7 +14,8 @@ from django.utils import timezone
 
 from apps.commissions.models import Commission, Decision, HoldPolicy, HoldReason, Move, PartnerReview, Reason
 from apps.commissions.selections import selected
-from apps.console.decision_jobs import TYPED_FROM, said
+from apps.console.decision_jobs import TYPED_FROM
+from apps.console.job_rows import said
 from apps.console.selections import selection_of
 from apps.identity.models import Role
 from apps.ledger.models import Posting
@@ -111,16 +114,97 @@ def test_what_a_job_approved_can_be_rejected_until_it_locks(acme):
     assert (state_of(fresh), Posting.objects.count()) == ("REJECTED", posted + 1)
 
 
+def test_a_job_says_what_was_decided_and_leads_to_it(acme):
+    other = sell_more(acme, "OTHER")[0]
+    query = f"verb=hold&state=open&partner={acme.partners.blog.pk}&campaign={acme.campaign.pk}&q=OPEN"
+    _, asked = ask(acme, query, reason="suspicious")
+    work_on_decisions(now=timezone.now())
+    job = Job.objects.get()
+    wanted = f"Pending · partner Blog · campaign {acme.campaign.name} · order OPEN…"
+    page, listed = acme.owner.get(asked["Location"]).text, acme.owner.get(reverse("admin:decision_jobs")).text
+    for text in (wanted, "The order is suspicious", "Owner"):
+        assert text in page and text in listed, text
+    moved = acme.owner.get(reverse(LIST), {"moved_by": job.pk})
+    assert f"?moved_by={job.pk}" in page
+    assert [row.pk for row in moved.context["cl"].result_list] == [acme.open.pk]
+    assert state_of(other) == "PENDING"
+    assert acme.neighbor.get(reverse(LIST), {"moved_by": job.pk}).context["cl"].result_count == 0
+
+    undoing = acme.owner.post(asked["Location"], {"verb": "undo"})["Location"]
+    for address in (undoing, reverse("admin:decision_jobs")):
+        assert f"Undo of job {job.pk}: Take off hold" in acme.owner.get(address).text
+    assert asked["Location"] in acme.owner.get(undoing).text
+
+
+def test_a_preview_tells_amounts_and_what_will_be_done(acme):
+    sell_more(acme, "M-1")
+    rows = [f"{name},approve" for name in ("OPEN-1", "M-1", "NONE", "PAID-1")]
+    shown = acme.owner.get(upload(acme, "\n".join(["order_ref,decision", *rows]))["Location"])
+    preview = shown.context["preview"]
+    assert (preview.done, preview.refused, preview.unchanged) == (2, 1, 1)
+    assert ([str(sum) for sum in preview.amounts], [str(sum) for sum in preview.commissions]) == (["150.00"], ["12.00"])
+    for text in ("Will be done", "150.00 EUR", "12.00 EUR", "100.00 EUR", "8.00 EUR", "Apply"):
+        assert text in shown.text, text
+
+
+def test_a_list_of_which_nothing_can_be_done_offers_no_apply(acme):
+    page = acme.owner.get(upload(acme, "order_ref,decision\nNONE,approve\n")["Location"]).text
+    assert ('value="confirm"' in page, "there is nothing to apply" in page) == (False, True)
+    assert 'value="confirm"' in acme.owner.get(upload(acme, "order_ref,decision\nOPEN-1,approve\n")["Location"]).text
+
+
+def test_results_are_a_file_that_no_spreadsheet_calculates(acme):
+    text = 'order_ref,decision,reason,note\nOPEN-1,reject,cancelled,"=HYPERLINK(""x"")"\n@NONE,approve,,\n'
+    address = upload(acme, text)["Location"]
+    acme.owner.post(address, {"verb": "confirm"})
+    work_on_decisions(now=timezone.now())
+    file = acme.owner.get(f"{address}results.csv")
+    rows = list(csv.reader(io.StringIO(b"".join(file.streaming_content).decode("utf-8-sig"))))
+    assert rows[1] == ["2", "OPEN-1", "SALE", "", "reject", "cancelled", '\'=HYPERLINK("x")', "DONE", "", ""]
+    assert (rows[2][:2], rows[2][7:9]) == (["3", "'@NONE"], ["REFUSED", "no_such_conversion"])
+    assert Client().get(f"{address}results.csv").status_code == 302
+    assert acme.neighbor.get(f"{address}results.csv").status_code == 404
+    _, asked = ask(acme, "verb=hold", reason="review")
+    sell_more(acme, "LATER")
+    _, asked = ask(acme, "verb=hold&state=open", reason="review")
+    work_on_decisions(now=timezone.now())
+    told = b"".join(acme.owner.get(f"{asked['Location']}results.csv").streaming_content).decode()
+    assert ",hold,review,,DONE,," in told and "LATER" in told
+
+
+def test_tabs_count_what_the_other_filters_leave(acme):
+    sell_more(acme, "N-1", "N-2")
+    make_conversion(acme.campaign, 5_00, NOON, "TEST-1", is_test=True)
+    settle_waiting(now=timezone.now())
+
+    def counts(**query) -> dict[str, str]:
+        page = acme.owner.get(reverse(LIST), query)
+        return {str(tab["title"]): tab["count"] for tab in page.context["tabs"] if tab["count"]}
+
+    assert counts() == {"To decide": "3", "Approved": "1"}
+    assert counts(q="N-") == counts(q="n-", state="approved") == {"To decide": "2"}
+    assert counts(partner=acme.partners.coupons.pk) == {}
+    assert counts(partner=acme.partners.blog.pk) == {"To decide": "3", "Approved": "1"}
+    for query in ({}, {"q": "N-"}, {"goal": "sale"}):
+        listed = acme.owner.get(reverse(LIST), {**query, "state": "open"}).context["cl"].result_count
+        assert counts(**query)["To decide"] == str(listed), query
+    assert acme.owner.get(reverse("admin:review")).context["left"] == counts()["To decide"]
+
+
 def test_the_filters_of_the_list_and_of_a_decision_are_the_same(acme):
     sell_more(acme, "NEW-1", "NEW-2")
     Decision.objects.filter(conversion__order_ref="NEW-2").update(state="ON_HOLD", decided_at=timezone.now())
     queries = [
         *("state=open", "state=hold", "state=approved", "state=rejected", "state=late", "state=awaiting", "state=live"),
         *("state=test", "", f"campaign={acme.campaign.pk}", "campaign=0", f"partner={acme.partners.blog.pk}"),
+        *("goal=sale", "goal=LEAD", "reason=review", "reason=mood", "coupon=save10", "coupon=SAVE", "moved_by=1"),
         *(f"partner={acme.partners.coupons.pk}", "from=2026-03-01", "to=2026-03-01", "from=nonsense", "q=NEW"),
         *("q=new-1", f"q={acme.open.pk}", "q=nothing", "locks_before=2026-03-01", "state=open&q=NEW&from=2026-03-01"),
     ]
     for query in queries:
+        if query == "reason=mood":
+            assert acme.owner.get(f"{reverse('admin:decide_many')}?verb=hold&{query}").status_code == 404
+            continue
         listed = acme.owner.get(f"{reverse(LIST)}?{query}").context["cl"].queryset
         request = acme.owner.get(f"{reverse('admin:decide_many')}?verb=hold&{query}").wsgi_request
         chosen = selected(acme.advertiser, selection_of(request), as_of=timezone.now() + timedelta(days=1))
@@ -203,7 +287,7 @@ def test_a_discarded_draft_decides_nothing(acme):
 
 def test_pages_ask_the_database_as_often_for_one_row_as_for_three(acme):
     job = upload(acme, "order_ref,decision\nOPEN-1,approve\n")["Location"]
-    wanted = {"review": 23, "many": 9, "job": 12, "jobs": 4}
+    wanted = {"review": 23, "many": 9, "job": 15, "jobs": 4}
 
     def asked() -> dict[str, int]:
         pages = {

@@ -277,7 +277,13 @@ def undo_job(*, advertiser: Advertiser, job_id: int, actor: Actor, now: datetime
 
 def is_undoing(job: Job) -> bool:
     """Tell whether a job takes back what another did."""
-    return job.key.startswith(UNDO.format(""))
+    return undone_by_job(job) is not None
+
+
+def undone_by_job(job: Job) -> int | None:
+    """Return the job that this one takes back, where it takes back one."""
+    prefix = UNDO.format("")
+    return int(job.key.removeprefix(prefix)) if job.key.startswith(prefix) else None
 
 
 def job_that_undoes(job: Job) -> int | None:

@@ -26,6 +26,7 @@ from apps.commissions.models import (
 )
 from apps.console import display, words
 from apps.console.amounts import unpaid
+from apps.console.code_notes import code_notes
 from apps.core.errors import Refusal
 from apps.invoices.models import Settlement
 from apps.ledger.models import Posting
@@ -148,7 +149,9 @@ def read_receipt(story: Story, receipt: dict[str, Any], names: dict, conversion:
         for share in receipt["shares"]
     ]
     story.rating = rated_once(receipt, who)
-    story.flags = [words.flag(flag) for flag in receipt["flags"]]
+    about_codes = code_notes(conversion, receipt, names)
+    told = {"coupon_unknown", "coupon_expired"} if about_codes else set()
+    story.flags = [*(words.flag(flag) for flag in receipt["flags"] if flag not in told), *about_codes]
 
 
 def rated_once(receipt: dict[str, Any], who: Callable[[str], str]) -> list[dict[str, Any]]:

@@ -8,7 +8,16 @@ from django.utils import timezone
 
 from apps.commissions.models import Decision, Move
 from apps.pipeline.services.settling import settle_waiting
-from tests.cast import make_advertiser, make_campaign, make_conversion, make_plan, make_policy
+from tests.cast import (
+    NOON,
+    make_advertiser,
+    make_campaign,
+    make_conversion,
+    make_coupon,
+    make_plan,
+    make_policy,
+    make_touch,
+)
 from tests.console.scene import make_scene, sell_more, state_of
 
 pytestmark = pytest.mark.django_db
@@ -95,3 +104,17 @@ def test_the_bar_of_the_last_decision_is_of_the_own_advertiser_and_only_after_on
         assert bool(client.get(review, query).context["last"]) == wanted, query
     assert acme.neighbor.post(review, {"id": str(acme.open.pk), "verb": "undo"}).status_code == 302
     assert state_of(acme.open) == "ON_HOLD"
+
+
+def test_a_review_says_why_the_owner_of_a_code_has_no_part(acme):
+    make_coupon(acme.campaign, "FUCHS10", acme.partners.coupons)
+    click = make_touch(acme.enrollments.blog, NOON - timedelta(days=1))
+    sale = make_conversion(acme.campaign, at=NOON, order_ref="CODED", click_ids=[click.pk], coupons=["fuchs10", "NONE"])
+    settle_waiting(now=NOON)
+    page = acme.owner.get(reverse("admin:tracking_conversion_change", args=[sale.pk])).text
+    at = acme.owner.get(reverse("admin:review"), {"at": sale.pk}).text
+    for text in (
+        f"Code fuchs10 of {acme.partners.coupons}, who has no part: a click beats a code",
+        "Code NONE: it belongs to no partner.",
+    ):
+        assert text in page and text in at, text

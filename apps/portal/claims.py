@@ -21,7 +21,7 @@ from apps.claims.rules import COLUMNS, ClaimFact, Joined, UnreadableFile, read_c
 from apps.claims.selectors import counts_by_state, joined_by, standing_of
 from apps.claims.services import report_claim, withdraw_claim
 from apps.core.errors import Refusal
-from apps.core.money import Money
+from apps.core.money import InvalidAmount, Money
 from apps.core.periods import day_of
 from apps.partners.models import Partner
 from apps.portal.access import actor_of, partner_page, render
@@ -30,6 +30,7 @@ from apps.tracking.models import Conversion
 from apps.tracking.selectors import click_keys
 
 PER_PAGE = 50
+TOO_LARGE = "too large"
 LARGEST_FILE = 1_000_000
 KINDS = {
     ClaimKind.MISSING: gettext_lazy("A sale is missing"),
@@ -70,6 +71,8 @@ WRONG_FIELD = {
 
 def said(refusal: Refusal) -> str:
     """Return a refusal in the reader's language."""
+    if isinstance(refusal, InvalidAmount) and TOO_LARGE in refusal.message:
+        return _("The amount is too large.")
     return str(WRONG.get(refusal.code) or WRONG_FIELD.get(refusal.path) or refusal.message)
 
 

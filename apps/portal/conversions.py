@@ -122,8 +122,8 @@ def conversion(request: HttpRequest, conversion_id: UUID) -> HttpResponse:
     now, partner = timezone.now(), request.partner
     found = (
         Commission.objects.filter(partner=partner, conversion_id=conversion_id, kind="SALE")
-        .select_related("conversion__decision", "campaign", "share__policy_version__policy", "advertiser")
-        .select_related("plan_version__plan")
+        .select_related("conversion__decision", "conversion__receipt", "campaign", "advertiser")
+        .select_related("share__policy_version__policy", "plan_version__plan")
         .first()
     )
     if found is None:

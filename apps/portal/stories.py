@@ -20,9 +20,10 @@ from apps.invoices.services import statement_reference
 from apps.partners.models import AdSpace, Partner
 from apps.pipeline.receipts import explain_to_partner
 from apps.pipeline.services.correcting import AMENDED
-from apps.portal.formats import decimal_text, money, share, unrounded_money
+from apps.portal.formats import decimal_text, money, share, signed_money, unrounded_money
 from apps.portal.templatetags.portal import reason as said_reason
-from apps.tracking.models import ConversionLine, Touchpoint
+from apps.tracking.models import AmendmentOrigin, ConversionLine, Touchpoint
+from apps.tracking.selectors import amendments_told
 
 EXACT_PLACES = 6
 
@@ -33,7 +34,8 @@ def receipt_of(row: PartnerConversion, partner: Partner) -> dict[str, Any]:
     commission = row.original
     part, currency = Fraction(own["share"]), own["currency"]
     names = {line.sku or f"#{line.position}": line for line in ConversionLine.objects.filter(conversion_id=row.id)}
-    lines = [_line(line, names.get(line["line"]), currency) for line in own["lines"]]
+    beside = f"#{len(names) + 1}" if names else ""  # what the lines lack of the amount, as an accepted claim may add
+    lines = [_line(line, names.get(line["line"]), currency, line["line"] == beside) for line in own["lines"]]
     total = sum((Fraction(line["exact"]) for line in own["lines"]), Fraction(0))
     version = commission.share.policy_version if commission.share else None
     model = words.MODELS.get(version.settings.get("model", ""), None) if version else None
@@ -60,8 +62,10 @@ def receipt_of(row: PartnerConversion, partner: Partner) -> dict[str, Any]:
     }
 
 
-def _line(line: dict[str, Any], item: ConversionLine | None, currency: str) -> dict[str, Any]:
+def _line(line: dict[str, Any], item: ConversionLine | None, currency: str, is_beside: bool) -> dict[str, Any]:
     name = _("The order as a whole") if line["line"] == "ORDER" else item.name if item and item.name else line["line"]
+    if item is None and is_beside:
+        name = _("In no line of the order")
     return {
         "name": name,
         "category": item.category if item and item.category != "DEFAULT" else "",
@@ -141,8 +145,11 @@ def corrections_of(row: PartnerConversion, partner: Partner) -> list[dict[str, A
 
 
 def steps_of(row: PartnerConversion, receipt: dict[str, Any], partner: Partner) -> list[dict[str, Any]]:
-    """Return what happened and what is next, in order."""
-    return [*_before(row, receipt), *_decision(row), *_money(row, partner)]
+    """Return what happened and what is next, in order; what was worked out before and corrected since in its place."""
+    decided = _decision(row)
+    past = [*_results(row, partner), *[step for step in decided if "at" in step]]
+    ahead = [step for step in decided if "at" not in step]
+    return [*_before(row, receipt), *sorted(past, key=lambda step: step["at"]), *ahead, *_money(row, partner)]
 
 
 def _before(row: PartnerConversion, receipt: dict[str, Any]) -> list[dict[str, Any]]:
@@ -159,15 +166,55 @@ def _before(row: PartnerConversion, receipt: dict[str, Any]) -> list[dict[str, A
     elif row.coupon:
         text = _("code %s") % row.coupon
         steps.append({"icon": "ticket-percent", "title": _("With your code"), "at": row.occurred_at, "text": text})
-    return [
-        *steps,
-        {"icon": "shopping-bag", "title": _("Sale"), "at": row.occurred_at, "text": row.campaign},
+    return [*steps, {"icon": "shopping-bag", "title": _("Sale"), "at": row.occurred_at, "text": row.campaign}]
+
+
+def _results(row: PartnerConversion, partner: Partner) -> list[dict[str, Any]]:
+    """Return each result that the conversion came to for the partner, what corrected it and what was told anew."""
+    conversion, currency = row.original.conversion, row.original.currency
+    told: list[dict[str, Any]] = [
+        {"icon": "scale", "title": item["text"], "at": item["on"], "text": signed_money(item["amount"])}
+        for item in corrections_of(row, partner)
+    ]
+    anew = _("The shop has told the order anew")
+    moments = {item["at"] for item in told if item["title"] == anew}
+    amendments = amendments_told(conversion).exclude(origin=AmendmentOrigin.HOUSE)
+    told += [
+        {"icon": "file-text", "title": anew, "at": at}
+        for at in amendments.values_list("recorded_at", flat=True)
+        if at not in moments
+    ]
+    parts: list[tuple[datetime, Fraction, int]] = []
+    for before in conversion.superseded.all():
+        own = [one for one in before.earned if one["partner"] == partner.slug]
+        if before.replaced_at <= before.settled_at:
+            continue
+        parts += [
+            (before.settled_at, Fraction(one["share"]), one["amount_minor"]) for one in own if one["kind"] == "SALE"
+        ]
+        told += [
+            {
+                "icon": "scale",
+                "title": anew if one["reason"] == AMENDED else said_reason(one["reason"]),
+                "at": datetime.fromisoformat(one["recorded_at"]),
+                "text": signed_money(Money(one["amount_minor"], currency)),
+            }
+            for one in own
+            if one["kind"] == "CORRECTION"
+        ]
+    parts.append((conversion.receipt.settled_at, row.share, row.original.amount_minor))
+    results = [
         {
             "icon": "split",
-            "title": _("Shared and rated"),
-            "text": _("%(share)s for you: %(amount)s") % {"share": share(row.share), "amount": money(row.commission)},
-        },
+            "title": _("Worked out anew") if place else _("Shared and rated"),
+            "at": max(at, row.occurred_at),
+            "text": _("%(share)s for you: %(amount)s")
+            % {"share": share(part), "amount": money(Money(minor, currency))},
+        }
+        for place, (at, part, minor) in enumerate(parts)
     ]
+    # Of one moment: what was told, then what it came to, then what corrected that.
+    return [step for step in told if "text" not in step] + results + [step for step in told if "text" in step]
 
 
 def _decision(row: PartnerConversion) -> list[dict[str, Any]]:

@@ -61,6 +61,11 @@ def test_what_cannot_be_read_is_said_at_its_field(blog, change, field):
     assert not Claim.objects.exists()
 
 
+def test_an_amount_that_is_too_large_is_called_that(blog):
+    answer = blog.post(NEW, {**FORM, "amount": "99999999999999"})
+    assert answer.context["errors"] == {"amount": "The amount is too large."}
+
+
 def test_the_conflict_is_shown_without_a_name(stage, blog):
     blog.post(NEW, {**FORM, "order_ref": "CANARY-ORDER"})
     text = blog.get(page_of(Claim.objects.get())).text

@@ -1,15 +1,18 @@
 """The list, its filters in the address, and why an amount is what it is."""
 
 from datetime import date, timedelta
+from decimal import Decimal
 from fractions import Fraction
 
 from django.urls import reverse
 
+from apps.commissions.models import Commission
 from apps.core.money import Money
 from apps.identity.models import Advertiser
 from apps.pipeline.services.receiving import receive_refund
 from apps.pipeline.services.settling import settle_waiting
 from apps.portal.formats import money
+from apps.tracking.models import Amendment
 from tests.cast import make_conversion, make_touch
 from tests.portal.stage import NOW, sell
 
@@ -187,3 +190,28 @@ def test_what_came_back_of_an_order_that_pays_nothing_is_in_no_sum(stage, blog):
     answer = blog.get(LIST)
     assert answer.context["totals"] == total
     assert answer.context["conversions"][0].revenue == eur("75.00")
+
+
+def test_its_course_tells_what_stood_before_and_what_was_told_since(stage, blog):
+    refund = {"order_ref": "MAR-1", "refund_ref": "R-1", "amount": "25.00", "reason": "cancelled"}
+    receive_refund(advertiser=stage.advertiser, fields=refund, now=NOW)
+    settle_waiting(now=NOW)
+    sale, later = stage.sales.pending, NOW + timedelta(hours=1)
+    before = Commission.objects.get(conversion=sale, kind="SALE", partner=stage.blog).amount_minor
+    content = {"amount_minor": sale.amount_minor * 2}
+    Amendment.objects.create(
+        advertiser=sale.advertiser, conversion=sale, sequence=1, content=content, content_hash="x", recorded_at=later
+    )
+    settle_waiting(now=later)
+
+    page = blog.get(reverse("portal:conversion", args=[sale.pk]))
+
+    steps = [(step["title"], step.get("text", "")) for step in page.context["steps"]]
+    own = [f"1/2 (50\N{NO-BREAK SPACE}%) for you: {money(eur(str(Decimal(n * before) / 100)))}" for n in (1, 2)]
+    course = [step for step in steps if step[0] not in ("Through your link", "Sale", "Decision", "Pay day")]
+    assert [title for title, _ in course] == [
+        "Shared and rated", "The order was cancelled.", "The shop has told the order anew", "Worked out anew",
+        "The order was cancelled.",
+    ]  # fmt: skip
+    assert [text for title, text in course if "rated" in title or "Worked" in title] == own
+    assert "Worked out anew" in page.text

@@ -185,6 +185,9 @@ class Move(models.Model):
         verbose_name = _("move")
         verbose_name_plural = _("moves")
         ordering = ["pk"]
+        indexes = [
+            models.Index(fields=["job", "conversion"], condition=models.Q(job__isnull=False), name="moves_of_jobs")
+        ]
         triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 
     def __str__(self) -> str:

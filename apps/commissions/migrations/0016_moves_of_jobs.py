@@ -4,17 +4,18 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('commissions', '0015_superseded'),
-        ('identity', '0002_own_prefixes'),
-        ('records', '0003_drafts_of_jobs'),
-        ('tracking', '0016_refused_calls'),
+        ("commissions", "0015_superseded"),
+        ("identity", "0002_own_prefixes"),
+        ("records", "0003_drafts_of_jobs"),
+        ("tracking", "0016_refused_calls"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='move',
-            index=models.Index(condition=models.Q(('job__isnull', False)), fields=['job', 'conversion'], name='moves_of_jobs'),
+            model_name="move",
+            index=models.Index(
+                condition=models.Q(("job__isnull", False)), fields=["job", "conversion"], name="moves_of_jobs"
+            ),
         ),
     ]

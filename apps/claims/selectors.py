@@ -69,7 +69,12 @@ def standing_of(claim: Claim) -> Standing:
     """
     if claim.conversion_id is not None:
         return standing_of_conversion(claim.conversion_id)
-    first = _standing(advertiser=claim.advertiser_id, goal=claim.goal, order_ref=claim.order_ref)
+    return standing_of_order(advertiser_id=claim.advertiser_id, goal=claim.goal, order_ref=claim.order_ref)
+
+
+def standing_of_order(*, advertiser_id: int, goal: str, order_ref: str) -> Standing:
+    """Return how an order stands, of one that was rejected and told a second time as that. At most ten queries."""
+    first = _standing(advertiser=advertiser_id, goal=goal, order_ref=order_ref)
     if first.decision is None or first.decision.state != DecisionState.REJECTED:
         return first
     again = Conversion.objects.filter(repeat_of__original=first.conversion).values_list("pk", flat=True).first()

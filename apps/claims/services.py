@@ -10,9 +10,11 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from apps.campaigns.models import Campaign
-from apps.claims.models import AWAITED, AtEnd, Claim, ClaimState, ClaimTerms, Evidence
+from apps.claims.models import AWAITED, AtEnd, Claim, ClaimKind, ClaimState, ClaimTerms, Evidence
 from apps.claims.rules import MOST_EVIDENCE, ClaimFact, EvidenceFact, TooMuchEvidence
-from apps.claims.selectors import terms_of
+from apps.claims.selectors import standing_of_order, terms_of
+from apps.commissions.models import DecisionState
+from apps.commissions.orders import as_told_last
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.periods import day_of
@@ -38,6 +40,16 @@ class ClaimOpenAlready(Conflict):
     message = "You have an open claim for this order already, with other content: withdraw it first."
 
 
+class CreditedAlready(Conflict):
+    code = "credited_already"
+    message = "The order is credited to you as a whole already. If its amount is wrong, report that."
+
+
+class AmountAsTold(Conflict):
+    code = "amount_as_told"
+    message = "This is the amount that the order has."
+
+
 class EvidenceNotFound(NotFound):
     code = "evidence_not_found"
     message = "There is no such file here, or it is deleted."
@@ -54,6 +66,20 @@ class Reported:
 
     claim: Claim
     created: bool
+
+
+def refuse_needless(*, partner: Partner, fact: ClaimFact) -> None:
+    """Raise CreditedAlready, AmountAsTold where the order stands as the claim would have it."""
+    advertiser_id = Campaign.objects.values_list("advertiser_id", flat=True).get(pk=fact.campaign_id)
+    standing = standing_of_order(advertiser_id=advertiser_id, goal=fact.goal, order_ref=fact.order_ref)
+    if standing.conversion is None or standing.decision is None or standing.decision.state == DecisionState.REJECTED:
+        return
+    if fact.kind == ClaimKind.MISSING and standing.part_of(partner.pk) == 1:
+        raise CreditedAlready(path="kind")
+    if fact.kind == ClaimKind.WRONG and standing.part_of(partner.pk):
+        order, _ = as_told_last(standing.conversion.pk)
+        if (order.amount_minor, order.currency) == (fact.amount_minor, fact.currency):
+            raise AmountAsTold(path="amount")
 
 
 @transaction.atomic

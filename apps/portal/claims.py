@@ -19,7 +19,7 @@ from apps.campaigns.models import Campaign
 from apps.claims.models import Claim, ClaimKind, ClaimState
 from apps.claims.rules import COLUMNS, ClaimFact, Joined, UnreadableFile, read_claim, read_table
 from apps.claims.selectors import counts_by_state, joined_by, standing_of
-from apps.claims.services import report_claim, withdraw_claim
+from apps.claims.services import refuse_needless, report_claim, withdraw_claim
 from apps.core.errors import Refusal
 from apps.core.money import InvalidAmount, Money
 from apps.core.periods import day_of
@@ -60,6 +60,10 @@ WRONG = {
     "missing_field": gettext_lazy("This is needed."),
     "invalid_amount": gettext_lazy("Write the amount as 1083.29."),
     "claim_open_already": gettext_lazy("You have an open claim for this order already, with other content."),
+    "credited_already": gettext_lazy(
+        "The order is credited to you as a whole already. If its amount is wrong, report that."
+    ),
+    "amount_as_told": gettext_lazy("This is the amount that the order has."),
     "file_unreadable": gettext_lazy("The file cannot be read: see below which columns it has."),
     **WRONG_FILE,
 }
@@ -123,6 +127,7 @@ def new_claim(request: HttpRequest) -> HttpResponse:
         values = {name: request.POST.get(name, "") for name in COLUMNS}
         try:
             fact = read_claim(values, joined=joined, click_keys=click_keys(), now=timezone.now())
+            refuse_needless(partner=request.partner, fact=fact)
             reported = report_claim(
                 partner=request.partner,
                 fact=fact,
@@ -238,6 +243,7 @@ def _report_rows(request: HttpRequest, rows: list[dict[str, Any]]) -> HttpRespon
         if row["fact"] is None:
             continue
         try:
+            refuse_needless(partner=request.partner, fact=row["fact"])
             reported = report_claim(
                 partner=request.partner, fact=row["fact"], actor=actor_of(request), now=timezone.now()
             )

@@ -66,6 +66,24 @@ def test_an_amount_that_is_too_large_is_called_that(blog):
     assert answer.context["errors"] == {"amount": "The amount is too large."}
 
 
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"order_ref": "FEB-2"}, "kind"),  # all of it is the partner's
+        ({"order_ref": "FEB-1", "kind": "WRONG", "amount": "1000.00"}, "amount"),
+        ({"order_ref": "FEB-1"}, None),  # another one has a part of it
+        ({"order_ref": "FEB-2", "kind": "WRONG", "amount": "1200.00"}, None),
+        ({"order_ref": "MAR-3"}, None),  # rejected
+    ],
+)
+def test_an_order_that_stands_as_claimed_needs_no_claim(blog, change, field):
+    answer = blog.post(NEW, {**FORM, **change})
+    assert answer.status_code == (422 if field else 302)
+    assert Claim.objects.exists() == (field is None)
+    if field:
+        assert list(answer.context["errors"]) == [field]
+
+
 def test_the_conflict_is_shown_without_a_name(stage, blog):
     blog.post(NEW, {**FORM, "order_ref": "CANARY-ORDER"})
     text = blog.get(page_of(Claim.objects.get())).text

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from apps.campaigns.models import Campaign
 from apps.claims.models import AWAITED, AtEnd, Claim, ClaimKind, ClaimState, ClaimTerms, Evidence
@@ -245,9 +246,12 @@ def _claims_for(advertiser: Advertiser, orders: Collection[tuple[str, str]]) -> 
 
 
 def forget_evidence(*, now: datetime) -> int:
-    """Delete the files of claims that were closed more than 180 days ago; return how many."""
-    closed = Claim.objects.exclude(state__in=AWAITED).filter(moved_at__lt=now - EVIDENCE_KEPT)
-    return Evidence.objects.kept().filter(claim__in=closed).update(content=None, name="", erased_at=now)
+    """Delete the files of claims that were closed, or had to be answered, over 180 days ago; return how many."""
+    since = now - EVIDENCE_KEPT
+    closed = ~Q(state__in=AWAITED) & Q(moved_at__lt=since)
+    unanswered = Q(state__in=AWAITED, answer_by__lt=since.date())
+    over = Claim.objects.filter(closed | unanswered)
+    return Evidence.objects.kept().filter(claim__in=over).update(content=None, name="", erased_at=now)
 
 
 @transaction.atomic

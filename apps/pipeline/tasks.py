@@ -84,7 +84,7 @@ def keep_partitions() -> None:
 
 @shared_task
 def keep_evidence() -> int:
-    """Delete the files of claims 180 days after these were closed."""
+    """Delete the files of claims 180 days after these were closed, or had to be answered."""
     return forget_evidence(now=timezone.now())
 
 

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.claims.models import Claim, Evidence
+from apps.claims.models import Claim, ClaimState, Evidence
 from apps.claims.rules import MOST_EVIDENCE_BYTES, ClaimFact, TooMuchEvidence, read_evidence
 from apps.claims.services import (
     ClaimClosed,
@@ -21,6 +21,7 @@ from apps.claims.services import (
     EvidenceNotFound,
     attach_evidence,
     forget_evidence,
+    move_claim,
     remove_evidence,
     report_claim,
     withdraw_claim,
@@ -108,11 +109,17 @@ def test_a_file_goes_from_the_report_to_the_advertiser_and_is_gone_180_days_afte
     assert "Deleted file" in acme.owner.get(reverse("admin:claims_claim_change", args=[claim.pk])).text
 
 
-def test_files_of_open_claims_are_kept_however_old(acme):
-    make_claim(acme, "LOST-1", read_evidence("a.png", PNG))
-    assert forget_evidence(now=NOON + timedelta(days=3650)) == 0
-    assert keep_evidence() == 0
+@pytest.mark.parametrize("state", ["OPEN", "ESCALATED"])
+def test_files_of_a_claim_that_nobody_answers_are_gone_180_days_after_the_answer_was_due(acme, state):
+    claim = make_claim(acme, "LOST-1", read_evidence("a.png", PNG))
+    if state == "ESCALATED":
+        move_claim(claim, ClaimState.ESCALATED, actor=SYSTEM, now=NOON + timedelta(days=76))
+    assert forget_evidence(now=NOON + timedelta(days=75 + 180)) == 0
     assert Evidence.objects.kept().count() == 1
+    assert forget_evidence(now=NOON + timedelta(days=75 + 181)) == 1
+    assert keep_evidence() == 0
+    claim.refresh_from_db()
+    assert claim.state == state
 
 
 def test_the_same_file_twice_is_stored_once_by_form_and_by_page(acme):

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from apps.claims.models import Claim
-from apps.claims.selectors import evidence_of
+from apps.claims.selectors import Attached, evidence_of
 from apps.claims.services import erase_evidence, erase_words
 from apps.core.actors import Actor
 from apps.core.errors import NotFound
@@ -19,6 +19,8 @@ from apps.records.services import record_act
 from apps.tracking.forgetting import CustomerName, Forgotten, customer_facts, find_customer, forget_person
 from apps.tracking.joining import lock_persons
 from apps.tracking.models import Conversion
+
+FILES_TOLD = "The files themselves can be had from the page of their claim in the console."
 
 
 class UnknownCustomer(NotFound):
@@ -41,13 +43,19 @@ def export_customer(*, advertiser: Advertiser, name: CustomerName, actor: Actor,
     told = [
         {
             **{"order_ref": row.order_ref, "told_at": row.told_at, "text": row.text, "state": row.state},
-            "files": [asdict(file) for file in evidence_of(row)],
+            "claim": row.pk,
+            "files": [_told_of(file) for file in evidence_of(row)],
         }
         for row in claims.order_by("pk")
         if (row.goal, row.order_ref) in set(orders)
     ]
     _write_down(advertiser, actor, "customer.exported", facts["persons"], now, orders=len(facts["orders"]))
-    return {"advertiser": advertiser.slug, "exported_at": now, **facts, "claims": told}
+    return {"advertiser": advertiser.slug, "exported_at": now, **facts, "claims": told, "claims_files": FILES_TOLD}
+
+
+def _told_of(file: Attached) -> dict[str, Any]:
+    """Return what is kept of a file, without who attached it, who is not the customer."""
+    return {name: value for name, value in asdict(file).items() if name != "attached_by"}
 
 
 @retried

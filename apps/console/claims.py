@@ -201,10 +201,7 @@ class ClaimAdmin(ReadOnlyAdmin):
         claim = self.row(request, object_id)
         self.require(request, may(request, self.writers))
         form = AcceptForm(request.POST if request.method == "POST" else None, prefix="accept")
-        foreseen = foreseen_of(claim) if request.method == "POST" and form.is_valid() else None
-        if foreseen is not None and foreseen.digest and request.POST.get("accept-seen") != foreseen.digest:
-            messages.error(request, _("Others would earn less: look at what accepting does, and confirm it."))
-        elif request.method == "POST" and form.is_valid():
+        if request.method == "POST" and form.is_valid():
             try:
                 accepted = accept_claim(
                     advertiser=access_of(request).advertiser,
@@ -212,6 +209,7 @@ class ClaimAdmin(ReadOnlyAdmin):
                     actor=actor_of(request),
                     now=timezone.now(),
                     note=form.cleaned_data["note"],
+                    expected=request.POST.get("accept-seen", ""),
                 )
                 messages.success(request, accepted_said(accepted))
             except Refusal as refusal:

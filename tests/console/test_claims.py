@@ -1,8 +1,10 @@
 """Claims in the console: tabs with counts, what is known of the order, accept, decline, the clock."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from django.db import connection, transaction
 from django.urls import reverse
 
 from apps.claims.models import Claim, ClaimMove, ClaimTerms
@@ -11,8 +13,11 @@ from apps.claims.services import report_claim
 from apps.commissions.models import Commission, Superseded
 from apps.core.actors import SYSTEM
 from apps.identity.models import Role
+from apps.pipeline.services.claiming import ClaimEffectDiffers, accept_claim
 from apps.pipeline.services.deciding import reject_conversions
 from apps.pipeline.services.foreseeing import foresee_acceptance
+from apps.pipeline.services.settling import settle_conversions
+from apps.tracking.changing import amend_amount
 from apps.tracking.models import Touchpoint
 from tests.cast import NOON, START, make_policy
 from tests.console.scene import SOLD_AT, make_scene, member
@@ -97,6 +102,42 @@ def test_what_takes_from_others_is_confirmed_as_it_was_seen(acme):
     digest = foresee_acceptance(advertiser=acme.advertiser, claim_id=claim.pk, now=NOON).digest
     act(acme.owner, claim, "accept", **{"accept-seen": digest})
     assert Claim.objects.get().state == "ACCEPTED"
+
+
+def test_what_changed_since_it_was_seen_is_not_accepted_and_the_page_shows_it_anew(acme):
+    make_policy(acme.campaign, START + timedelta(days=1), model="LINEAR")
+    claim = make_claim(acme, "OPEN-1", amount_minor=100_00)
+    accepts = {"advertiser": acme.advertiser, "claim_id": claim.pk, "actor": SYSTEM, "now": NOON}
+    seen = foresee_acceptance(advertiser=acme.advertiser, claim_id=claim.pk, now=NOON).digest
+    amend_amount(sale=acme.open, amount_minor=200_00, now=NOON)
+    settle_conversions(conversion_ids=[acme.open.pk], now=NOON)
+
+    with pytest.raises(ClaimEffectDiffers):
+        accept_claim(**accepts, expected=seen)
+    answer = act(acme.owner, claim, "accept", **{"accept-seen": seen})
+
+    new = answer.context["foreseen"].digest
+    assert "look at what accepting does" in answer.text and new not in ("", seen) and new in answer.text
+    assert (Claim.objects.get().state, Commission.objects.get(conversion=acme.open).amount_minor) == ("OPEN", 16_00)
+    assert accept_claim(**accepts, expected=new).state == "ACCEPTED"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_page_whose_order_is_being_worked_on_stands_without_what_accepting_does(acme):
+    claim = make_claim(acme, "OPEN-1", amount_minor=100_00)
+
+    def look() -> str:
+        try:
+            return page(acme, claim)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        Claim.objects.select_for_update().get(pk=claim.pk)
+        text = pool.submit(look).result()
+
+    assert "cannot be worked out just now" in text and "Accept the claim" in text and "Conflict:" in text
+    assert "cannot be worked out just now" not in page(acme, claim)
 
 
 def test_an_order_told_a_second_time_is_named_and_linked_by_its_claim(acme):

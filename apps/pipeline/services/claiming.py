@@ -9,7 +9,7 @@ from django.db import transaction
 
 from apps.campaigns.models import Enrollment, EnrollmentState
 from apps.claims.models import AtEnd, Claim, ClaimKind, ClaimReason, ClaimState
-from apps.claims.selectors import Standing, standing_of_conversion, terms_of
+from apps.claims.selectors import Standing, standing_of, standing_of_conversion, terms_of
 from apps.claims.services import ClaimClosed, lock_claim, move_claim
 from apps.commissions.models import Commission, DecisionState
 from apps.core.actors import SYSTEM, Actor
@@ -17,6 +17,7 @@ from apps.core.errors import Conflict, Invalid, Refusal
 from apps.core.periods import day_of
 from apps.core.retrying import retried
 from apps.identity.models import Advertiser
+from apps.pipeline.effects import digest_of, earned_of, effects_of
 from apps.pipeline.services.settling import settle_conversions
 from apps.pipeline.services.telling import tell_of_claim
 from apps.tracking.changing import amend_amount, lock_sale, state_touch
@@ -74,6 +75,11 @@ class ClaimTakesFromAccepted(Conflict):
     )
 
 
+class ClaimEffectDiffers(Conflict):
+    code = "claim_effect_differs"
+    message = "Others would earn less: look at what accepting does, and confirm it."
+
+
 class ClaimNotSettled(Conflict):
     code = "claim_not_settled"
     message = "The order cannot be settled now; nothing was changed."
@@ -81,17 +87,21 @@ class ClaimNotSettled(Conflict):
 
 @retried
 @transaction.atomic
-def accept_claim(*, advertiser: Advertiser, claim_id: int, actor: Actor, now: datetime, note: str = "") -> Claim:
+def accept_claim(
+    *, advertiser: Advertiser, claim_id: int, actor: Actor, now: datetime, note: str = "", expected: str | None = None
+) -> Claim:
     """Give a partner what a claim says: a touch of kind MANUAL, an amount, or the order itself, and settle it.
 
     An order nobody told of is written from the claim; a rejected one is told a second time, as its rejection is final;
-    of an approved one only the partner's own amount is corrected. Raises ClaimNotFound, ClaimClosed,
-    ConversionApproved, ClaimChangesNothing, ClaimAmountNeeded, ClaimOfTest, ClaimWithoutEffect, ClaimTakesFromAccepted,
+    of an approved one only the partner's own amount is corrected. `expected` is the digest of what was foreseen: where
+    others lose, it is to be that of what happens. Raises ClaimNotFound, ClaimClosed, ConversionApproved,
+    ClaimChangesNothing, ClaimAmountNeeded, ClaimOfTest, ClaimWithoutEffect, ClaimTakesFromAccepted, ClaimEffectDiffers,
     ClaimNotSettled; then nothing is changed.
     """
     claim = lock_claim(claim_id=claim_id, advertiser=advertiser)
     conversion = lock_sale(advertiser=claim.advertiser_id, goal=claim.goal, order_ref=claim.order_ref)
     changed = conversion is None
+    before = earned_of(standing_of(claim)) if expected is not None else {}
     if conversion is None:
         conversion = _write_order(claim, now)
     standing = standing_of_conversion(conversion.pk)
@@ -102,6 +112,10 @@ def accept_claim(*, advertiser: Advertiser, claim_id: int, actor: Actor, now: da
         if _is_rejected(standing):
             raise ClaimChangesNothing("The order was told again after a claim, and rejected again: that is final.")
     _give(claim, conversion, standing, changed=changed, now=now)
+    if expected is not None:
+        digest = digest_of(effects_of(before, earned_of(standing_of_conversion(conversion.pk))))
+        if digest not in ("", expected):
+            raise ClaimEffectDiffers
     move_claim(claim, ClaimState.ACCEPTED, actor=actor, now=now, note=note, conversion_id=conversion.pk)
     tell_of_claim(claim=claim, now=now)
     return claim

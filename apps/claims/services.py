@@ -22,6 +22,7 @@ from apps.core.periods import day_of
 from apps.identity.models import Advertiser
 from apps.partners.models import Partner
 from apps.records.services import record_act
+from apps.tracking.forgetting import is_order_erased
 
 EVIDENCE_KEPT = timedelta(days=180)
 
@@ -58,7 +59,7 @@ class EvidenceNotFound(NotFound):
 
 class EvidenceErased(Conflict):
     code = "evidence_erased"
-    message = "This file was deleted from the claim and is not taken again."
+    message = "This file, or the data of the order's customer, was deleted: it is not taken."
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,9 @@ def attach_evidence(
     Raises ClaimNotFound, ClaimClosed, TooMuchEvidence, EvidenceErased; then none is added.
     """
     claim = lock_claim(claim_id=claim_id, partner=partner)
+    # Once the claim is held: whoever erases the customer holds it too.
+    if is_order_erased(advertiser_id=claim.advertiser_id, goal=claim.goal, order_ref=claim.order_ref):
+        raise EvidenceErased(path="evidence")
     rows = Evidence.objects.filter(claim=claim)
     if rows.filter(sha256__in=[fact.sha256 for fact in evidence]).exclude(erased_at=None).exists():
         raise EvidenceErased(path="evidence")
@@ -228,12 +232,14 @@ def withdraw_claim(*, partner: Partner, claim_id: int, actor: Actor, now: dateti
     return move_claim(claim, ClaimState.WITHDRAWN, actor=actor, now=now)
 
 
+@transaction.atomic
 def erase_words(*, advertiser: Advertiser, orders: Collection[tuple[str, str]]) -> int:
     """Clear what partners wrote in their claims for orders, given as goal and number; return how many had words."""
     of_them = _claims_for(advertiser, orders)
     return Claim.objects.filter(pk__in=of_them).exclude(text="").update(text="")
 
 
+@transaction.atomic
 def erase_evidence(*, advertiser: Advertiser, orders: Collection[tuple[str, str]], now: datetime) -> int:
     """Delete the files of claims for orders, given as goal and number; return how many there were."""
     of_them = _claims_for(advertiser, orders)
@@ -241,7 +247,9 @@ def erase_evidence(*, advertiser: Advertiser, orders: Collection[tuple[str, str]
 
 
 def _claims_for(advertiser: Advertiser, orders: Collection[tuple[str, str]]) -> list[int]:
+    """Return the claims for orders, held so that none gets another file meanwhile."""
     named = Claim.objects.for_advertiser(advertiser).filter(order_ref__in={ref for _, ref in orders})
+    named = named.order_by("pk").select_for_update(of=["self"])
     return [row.pk for row in named.only("goal", "order_ref") if (row.goal, row.order_ref) in orders]
 
 

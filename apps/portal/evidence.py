@@ -36,7 +36,7 @@ WRONG_FILE = {
     "too_large": gettext_lazy("A file has at most 5 MB."),
     "unknown_type": gettext_lazy("Files are PNG, JPEG, WebP, PDF, plain text or EML, told by their content."),
     "too_many": gettext_lazy("A claim has at most 5 files."),
-    "evidence_erased": gettext_lazy("This file was deleted from the claim and is not taken again."),
+    "evidence_erased": gettext_lazy("This file, or the data of the order's customer, was deleted: it is not taken."),
     "claim_closed": gettext_lazy("The claim is answered already."),
 }
 

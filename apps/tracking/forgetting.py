@@ -178,6 +178,12 @@ def kept_journeys(conversion_ids: Collection[str]) -> set[str]:
     return {str(pk) for pk in KeptJourney.objects.filter(pk__in=conversion_ids).values_list("pk", flat=True)}
 
 
+def is_order_erased(*, advertiser_id: int, goal: str, order_ref: str) -> bool:
+    """Tell whether an order is an erased customer's, whom no name finds any more."""
+    orders = Conversion.objects.filter(advertiser=advertiser_id, goal=goal, order_ref=order_ref)
+    return KeptJourney.objects.filter(pk__in=orders.values("pk")).exists()
+
+
 def _keys(advertiser: Advertiser, name: CustomerName) -> list[Key]:
     hashes = {read_email_hash(name.email_sha256), email_hash(name.email) if name.email.strip() else ""} - {""}
     told = [Identity(name.customer_id.strip(), "", name.device_id.strip())]

@@ -264,6 +264,27 @@ def test_a_customer_who_is_forgotten_takes_the_files_along(acme):
     assert AuditEntry.objects.count() == trail
 
 
+def test_no_file_comes_to_the_order_of_a_customer_who_was_forgotten(acme):
+    """Nobody would delete it: the customer's names find nothing any more."""
+    fact = ConversionFact("SALE", "A-1", 100_00, "EUR", identity=Identity("4711"))
+    receive_conversion(campaign=acme.campaign, fact=fact, now=NOON)
+    claims = {order: make_claim(acme, order) for order in ("A-1", "B-1")}
+    name = CustomerName(customer_id="4711")
+    erase_customer(advertiser=acme.advertiser, name=name, actor=SYSTEM, now=NOON)
+
+    ada = read_evidence("ada.txt", b"Ada Lovelace")
+    with pytest.raises(EvidenceErased):
+        attach(acme, claims["A-1"], ada)
+    address = reverse("portal:claim_attach", args=[claims["A-1"].pk])
+    refused = acme.blog.post(address, {"evidence": [file()]}, follow=True)
+    assert "the data of the order" in refused.text
+    withdraw_claim(partner=acme.partners.blog, claim_id=claims["A-1"].pk, actor=SYSTEM, now=NOON)
+    with pytest.raises(EvidenceErased):
+        make_claim(acme, "A-1", ada)
+    assert Claim.objects.count() == 2 and not Evidence.objects.exists()
+    assert len(attach(acme, claims["B-1"], ada)) == 1
+
+
 def test_a_request_that_is_too_large_is_answered_before_it_is_read(acme):
     claim = make_claim(acme)
     address = reverse("portal:claim_attach", args=[claim.pk])

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from apps.commissions.models import Commission, CommissionKind, DecisionState, Receipt, Superseded
 from apps.commissions.worth import Worth, worths_of
 from apps.console import display
-from apps.tracking.models import Conversion
+from apps.tracking.models import Amendment, Conversion
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +96,19 @@ def amounts_of(conversions: Iterable[Conversion]) -> dict[UUID, Amounts]:
         first[id_] += minor if kind == CommissionKind.SALE else 0
         left[id_] += minor if payable else 0
     firsts: dict[UUID, int | None] = {**{id_: 0 for id_ in ids}, **first}
-    before = Superseded.objects.filter(conversion=OuterRef("pk")).order_by("pk").values("total_minor")[:1]
     amended = Receipt.objects.filter(pk__in=ids, body__has_key="amendment")
-    firsts |= dict(amended.values_list("pk", Subquery(before)))
+    firsts |= dict(amended.values_list("pk", Subquery(_of_first_amounts().values("total_minor")[:1])))
     return {row.pk: _amounts(row, worths[str(row.pk)], firsts[row.pk], left[row.pk]) for row in rows}
+
+
+def _of_first_amounts() -> QuerySet[Superseded]:
+    """Return the outer row's results worked out before anything was told anew of its order, the last one first."""
+    told = Amendment.objects.filter(recorded_at__lte=OuterRef("settled_at"))
+    return Superseded.objects.filter(
+        ~Exists(told.filter(conversion=OuterRef("conversion"))),
+        ~Exists(told.filter(conversion__repeats__conversion=OuterRef("conversion"))),
+        conversion=OuterRef("pk"),
+    ).order_by("-pk")
 
 
 def _amounts(conversion: Conversion, worth: Worth, first_minor: int | None, left_minor: int) -> Amounts:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
+from itertools import accumulate
 from typing import Any
 
 from django.urls import reverse
@@ -221,12 +222,19 @@ def conversion_step(conversion: Conversion) -> Step:
 
 def share_steps(conversion: Conversion, story: Story) -> list[Step]:
     """Return each result that the conversion came to, the one that stands last."""
-    before = [row for row in conversion.superseded.all() if row.replaced_at > row.settled_at]
+    # Equal moments are steps of one act; an earlier one is but another worker's clock, and the key tells the order.
+    before = [row for row in conversion.superseded.order_by("pk") if row.replaced_at != row.settled_at]
     if story.receipt is None:
         return [Step(at=None, title=_("Not settled yet"), icon="hourglass_top", details=(story.why_not,))]
     names = partner_names(conversion) if before else {}
-    found = [step for place, row in enumerate(before) for step in superseded_steps(conversion, row, names, place)]
     receipt = getattr(conversion, "receipt", None)
+    worked_out = [row.settled_at for row in before] + ([receipt.settled_at] if receipt else [])
+    moments = list(accumulate(worked_out, max, initial=conversion.occurred_at))[1:]
+    found = [
+        step
+        for place, (row, at) in enumerate(zip(before, moments, strict=False))
+        for step in superseded_steps(conversion, row, names, place, at)
+    ]
     parts = [
         f"{share['who']}: {share['share']} → {share['commission']} {story.receipt['currency']}"
         for share in story.shares
@@ -240,7 +248,7 @@ def share_steps(conversion: Conversion, story: Story) -> list[Step]:
     return [
         *found,
         Step(
-            at=max(receipt.settled_at, conversion.occurred_at) if receipt else None,
+            at=moments[-1] if receipt else None,
             title=title % {"amount": story.receipt["commission"], "currency": story.receipt["currency"]},
             icon="account_tree",
             tone="info",
@@ -250,7 +258,7 @@ def share_steps(conversion: Conversion, story: Story) -> list[Step]:
     ]
 
 
-def superseded_steps(conversion: Conversion, row: Superseded, names: dict, place: int) -> list[Step]:
+def superseded_steps(conversion: Conversion, row: Superseded, names: dict, place: int, at: datetime) -> list[Step]:
     """Return what an earlier result said, and its corrections; none of it holds any more."""
     parts, corrections = [], []
     for earned in row.earned:
@@ -258,11 +266,11 @@ def superseded_steps(conversion: Conversion, row: Superseded, names: dict, place
         if earned["kind"] == CommissionKind.SALE:
             parts.append(f"{who}: {Fraction(earned['share'])} → {display.amount(earned['amount_minor'], row.currency)}")
         else:
-            at = parse_datetime(earned["recorded_at"])
-            corrections.append(correction_step(conversion, who, earned["amount_minor"], at, is_off=True))
+            told_at = parse_datetime(earned["recorded_at"])
+            corrections.append(correction_step(conversion, who, earned["amount_minor"], told_at, is_off=True))
     title = _("Worked out anew: %s") if place else _("Shared and rated: %s")
     step = Step(
-        at=max(row.settled_at, conversion.occurred_at),
+        at=at,
         title=title % display.amount(row.total_minor, row.currency),
         icon="account_tree",
         details=tuple(parts) or (_("No partner takes part."),),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from itertools import accumulate
 from typing import Any
 
+from django.db.models import F
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -185,17 +187,16 @@ def _results(row: PartnerConversion, partner: Partner) -> list[dict[str, Any]]:
         if at not in moments
     ]
     parts: list[tuple[datetime, Fraction, int]] = []
-    for before in conversion.superseded.all():
+    # Equal moments are steps of one act; an earlier one is but another worker's clock, and the key tells the order.
+    for before in conversion.superseded.exclude(replaced_at=F("settled_at")).order_by("pk"):
         own = [one for one in before.earned if one["partner"] == partner.slug]
-        if before.replaced_at <= before.settled_at:
-            continue
         parts += [
             (before.settled_at, Fraction(one["share"]), one["amount_minor"]) for one in own if one["kind"] == "SALE"
         ]
         told += [
             {
                 "icon": "scale",
-                "title": anew if one["reason"] == AMENDED else said_reason(one["reason"]),
+                "title": anew if one.get("reason") == AMENDED else said_reason(one.get("reason", "")),
                 "at": datetime.fromisoformat(one["recorded_at"]),
                 "text": signed_money(Money(one["amount_minor"], currency)),
             }
@@ -203,15 +204,16 @@ def _results(row: PartnerConversion, partner: Partner) -> list[dict[str, Any]]:
             if one["kind"] == "CORRECTION"
         ]
     parts.append((conversion.receipt.settled_at, row.share, row.original.amount_minor))
+    worked_out = list(accumulate((at for at, _part, _minor in parts), max, initial=row.occurred_at))[1:]
     results = [
         {
             "icon": "split",
             "title": _("Worked out anew") if place else _("Shared and rated"),
-            "at": max(at, row.occurred_at),
+            "at": worked_out[place],
             "text": _("%(share)s for you: %(amount)s")
             % {"share": share(part), "amount": money(Money(minor, currency))},
         }
-        for place, (at, part, minor) in enumerate(parts)
+        for place, (_at, part, minor) in enumerate(parts)
     ]
     # Of one moment: what was told, then what it came to, then what corrected that.
     return [step for step in told if "text" not in step] + results + [step for step in told if "text" in step]

@@ -9,12 +9,14 @@ from django.urls import reverse
 from apps.claims.rules import ClaimFact
 from apps.claims.services import report_claim
 from apps.commissions.holding import set_hold_rules
+from apps.commissions.models import Superseded
 from apps.commissions.rules.holding import HoldRules
+from apps.console.amounts import amounts_of
 from apps.core.actors import SYSTEM
 from apps.pipeline.services.claiming import accept_claim
 from apps.pipeline.services.settling import settle_waiting
 from apps.tracking.changing import record_refund
-from apps.tracking.models import Amendment
+from apps.tracking.models import Amendment, Unsettled
 from apps.tracking.rules.refunds import ToldRefund
 from tests.cast import NOON, START, make_conversion, make_policy, make_touch
 from tests.console.scene import make_scene
@@ -44,12 +46,12 @@ def story(acme, sale):
     return answer, [(f"{step.at:%H:%M:%S}", step.title) for step in answer.context["story"].steps if step.at]
 
 
-def tell_anew(sale, amount, at):
+def tell_anew(sale, amount, at, sequence=1, settled_at=None):
     Amendment.objects.create(
-        advertiser=sale.advertiser, conversion=sale, sequence=1, content={"amount_minor": amount}, content_hash="x",
-        recorded_at=at,
+        advertiser=sale.advertiser, conversion=sale, sequence=sequence, content={"amount_minor": amount},
+        content_hash="x", recorded_at=at,
     )  # fmt: skip
-    settle_waiting(now=at)
+    settle_waiting(now=settled_at or at)
 
 
 def give_back(sale, minor, at):
@@ -112,6 +114,31 @@ def test_struck_amounts_belong_together(acme, sale):
     give_back(other, 20_00, NOON + 2 * MINUTE)
     page = story(acme, other)[0].text
     assert ">89.90 EUR</s>" in page and page.count("</s>") == 1 and "4.79 EUR" in page
+
+
+def test_the_commission_struck_is_that_of_the_first_amount_as_it_was_worked_out_last(acme, sale):
+    late = make_conversion(acme.campaign, 89_90, NOON, "A-1004", uuid4())
+    settle_waiting(now=NOON + MINUTE)
+    make_touch(acme.enrollments.blog, NOON - 8 * MINUTE, late.visitor)
+    Unsettled.objects.create(conversion=late, advertiser=acme.advertiser, marked_at=NOON + MINUTE)
+    settle_waiting(now=NOON + 2 * MINUTE)
+    tell_anew(late, 79_90, NOON + 5 * MINUTE)
+    tell_anew(late, 69_90, NOON + 6 * MINUTE, 2)
+    assert [row.total_minor for row in Superseded.objects.filter(conversion=late)] == [0, 7_19, 6_39]
+    assert amounts_of([late])[late.pk].earned_minor == 7_19
+
+    # What was worked out as the order was told anew is not surely of its first amount.
+    other = make_conversion(acme.campaign, 89_90, NOON, "A-1003", sale.visitor)
+    settle_waiting(now=NOON + 6 * MINUTE)
+    tell_anew(other, 79_90, NOON + 6 * MINUTE)
+    tell_anew(other, 69_90, NOON + 7 * MINUTE, 2)
+    assert amounts_of([other])[other.pk].earned_minor is None
+
+
+def test_what_a_worker_with_a_late_clock_worked_out_anew_hides_nothing(acme, sale):
+    tell_anew(sale, 79_90, NOON + 5 * MINUTE, settled_at=NOON + 10 * SECOND)
+    told = [one for one in story(acme, sale)[1] if "rated" in one[1] or "anew:" in one[1]]
+    assert told == [("12:00:20", "Shared and rated: 7.19 EUR"), ("12:00:20", "Worked out anew: 6.39 EUR")]
 
 
 def test_both_tellings_of_an_order_lead_to_each_other(acme, sale):

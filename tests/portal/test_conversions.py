@@ -6,13 +6,15 @@ from fractions import Fraction
 
 from django.urls import reverse
 
-from apps.commissions.models import Commission
+from apps.commissions.models import Commission, Superseded
 from apps.core.money import Money
 from apps.identity.models import Advertiser
 from apps.pipeline.services.receiving import receive_refund
 from apps.pipeline.services.settling import settle_waiting
 from apps.portal.formats import money
+from apps.tracking.changing import record_refund
 from apps.tracking.models import Amendment
+from apps.tracking.rules.refunds import ToldRefund
 from tests.cast import make_conversion, make_touch
 from tests.portal.stage import NOW, sell
 
@@ -215,3 +217,23 @@ def test_its_course_tells_what_stood_before_and_what_was_told_since(stage, blog)
     ]  # fmt: skip
     assert [text for title, text in course if "rated" in title or "Worked" in title] == own
     assert "Worked out anew" in page.text
+
+
+def test_its_course_stands_where_a_worker_s_clock_is_late_and_a_correction_has_no_reason(stage, blog):
+    refund = ToldRefund("SALE", "MAR-1", "R-1", amount_minor=25_00, currency="EUR", reason="")
+    record_refund(advertiser=stage.advertiser, refund=refund, now=NOW)
+    settle_waiting(now=NOW)
+    sale = stage.sales.pending
+    Amendment.objects.create(
+        advertiser=sale.advertiser, conversion=sale, sequence=1, content={"amount_minor": 200_00}, content_hash="x",
+        recorded_at=NOW,
+    )  # fmt: skip
+    settle_waiting(now=sale.receipt.settled_at - timedelta(minutes=1))
+    assert "reason" not in Superseded.objects.get(conversion=sale).earned[-1]
+
+    page = blog.get(reverse("portal:conversion", args=[sale.pk]))
+
+    titles = [step["title"] for step in page.context["steps"]]
+    assert [title for title in titles if title in ("Shared and rated", "Worked out anew")] == [
+        "Shared and rated", "Worked out anew",
+    ]  # fmt: skip

@@ -15,15 +15,14 @@ from apps.collector.http import Answer, BodyTooLarge, Receive, Request, as_json,
 from apps.collector.identities import store_identity
 from apps.collector.threads import DatabaseThreads
 from apps.commissions.holding import holds_unsigned
-from apps.commissions.rules.holding import UNSIGNED
 from apps.core.errors import Conflict, Invalid, NotFound, Refusal
 from apps.pipeline.services.receiving import receive_conversion, receive_refund
-from apps.tracking.models import Conversion
+from apps.tracking.models import vouched_orders
 from apps.tracking.rules.clients import UNKNOWN, Client, client_of
 from apps.tracking.rules.conversions import read_conversion
 from apps.tracking.rules.fields import InvalidBody, gather, read_json, read_pairs
 from apps.tracking.rules.refunds import read_order_name
-from apps.tracking.rules.signatures import SIGNED, VOUCHED, OrderWasSigned, body_digest, check_signature
+from apps.tracking.rules.signatures import SIGNED, UNSIGNED, OrderWasSigned, body_digest, check_signature
 from apps.tracking.selectors import terms_of
 from apps.tracking.services import record_rejection
 
@@ -182,12 +181,11 @@ def _store(campaign: Campaign, call: Call, now: datetime) -> Answer:
 
 
 def _vouch_for_change(campaign: Campaign, call: Call) -> None:
-    """Let nobody change without a signature what was told with one or with a key. Raises BadSignature."""
+    """Let nobody change without a signature what somebody vouched for. Raises OrderWasSigned."""
     if call.is_vouched:
         return
     goal, order_ref = read_order_name(call.fields)
-    orders = Conversion.objects.filter(advertiser=campaign.advertiser_id, goal=goal, order_ref=order_ref)
-    if orders.filter(source__in=VOUCHED).exists():
+    if vouched_orders().filter(advertiser=campaign.advertiser_id, goal=goal, order_ref=order_ref).exists():
         raise OrderWasSigned
 
 

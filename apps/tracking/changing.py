@@ -33,7 +33,7 @@ from apps.tracking.models import (
 from apps.tracking.rules.conversions import ConversionFact
 from apps.tracking.rules.links import channel_of
 from apps.tracking.rules.refunds import CurrencyMismatch, Sold, ToldRefund, check_against_sale
-from apps.tracking.rules.signatures import VOUCHED, OrderWasSigned
+from apps.tracking.rules.signatures import UNSIGNED, OrderWasSigned
 from apps.tracking.services import OrderRefConflict
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -79,12 +79,14 @@ class RecordedUpdate:
 
 
 def lock_sale(*, advertiser: Advertiser | int, goal: str, order_ref: str) -> Conversion | None:
-    """Return the conversion of an order, held against other changes of it; workers may settle it meanwhile."""
-    return (
-        Conversion.objects.select_for_update(no_key=True)
-        .filter(advertiser=advertiser, goal=goal, order_ref=order_ref)
-        .first()
-    )
+    """Return the conversion of an order, held against other changes of it; workers may settle it meanwhile.
+
+    The first telling of an order is held before its second one.
+    """
+    rows = Conversion.objects.select_for_update(no_key=True, of=("self",))
+    named = {"advertiser": advertiser, "goal": goal, "order_ref": order_ref}
+    rows.filter(**{f"repeats__conversion__{name}": value for name, value in named.items()}).first()
+    return rows.filter(**named).first()
 
 
 def lock_first(sale: Conversion) -> Conversion:
@@ -116,7 +118,7 @@ def record_refund(
     if sale is not None and campaign is not None and sale.campaign_id != campaign.pk:
         raise OrderOfOtherCampaign(path="order_ref")
     first = sale and lock_first(sale)
-    is_order_signed = first is not None and first.source in VOUCHED
+    is_order_signed = first is not None and first.source != UNSIGNED
     if is_order_signed and not is_signed:
         raise OrderWasSigned  # it was told while this call was on its way
     numbers = [refund.order_ref]
@@ -202,17 +204,21 @@ def _sold(sale: Conversion, refunds: list[Refund]) -> Sold:
 
 
 @transaction.atomic
-def record_update(*, campaign: Campaign, fact: ConversionFact, now: datetime) -> RecordedUpdate | None:
+def record_update(
+    *, campaign: Campaign, fact: ConversionFact, now: datetime, is_signed: bool = True
+) -> RecordedUpdate | None:
     """Store new content of a conversion that is there, or find the same said before; None where there is none.
 
     Without a `sequence` it takes the next one; a lower one than the highest is kept without effect. A customer whom
     nobody named before is joined with the order's visitors.
-    Raises CurrencyMismatch, OrderOfOtherCampaign, SequenceConflict.
+    Raises CurrencyMismatch, OrderRefConflict, OrderWasSigned, SequenceConflict.
     """
     sale = lock_sale(advertiser=campaign.advertiser_id, goal=fact.goal, order_ref=fact.order_ref)
     if sale is None:
         return None
     sale = lock_first(sale)
+    if sale.source != UNSIGNED and not is_signed:
+        raise OrderWasSigned
     if sale.campaign_id != campaign.pk:
         raise OrderRefConflict(f"Order {fact.order_ref} is recorded for another campaign.", path="order_ref")
     if sale.currency != fact.currency:

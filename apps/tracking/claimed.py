@@ -25,6 +25,7 @@ from apps.tracking.models import (
     Touchpoint,
 )
 from apps.tracking.rules.conversions import AMENDED_LINE, ConversionFact
+from apps.tracking.rules.signatures import OrderWasSigned
 from apps.tracking.services import Recorded
 
 CLAIM = "claim"
@@ -77,12 +78,14 @@ def _write_again(conversion: Conversion, now: datetime) -> Conversion:
 
 
 @transaction.atomic
-def tell_claimed_order(*, campaign: Campaign, fact: ConversionFact, now: datetime) -> Recorded | None:
+def tell_claimed_order(
+    *, campaign: Campaign, fact: ConversionFact, now: datetime, is_signed: bool = True
+) -> Recorded | None:
     """Let the shop's own first word of an order amend what a claim told of it; None where it may not.
 
     The amounts, lines, codes and country are then the shop's, its clicks and its customer count too; the moment stays
     the claim's. The same word again adds nothing. Another campaign or currency, a test, another word than the first,
-    and an order that is the repeat of another one are not taken.
+    and an order that is the repeat of another one are not taken. Raises OrderWasSigned where nobody signed the word.
     """
     sale = lock_sale(advertiser=campaign.advertiser_id, goal=fact.goal, order_ref=fact.order_ref)
     if sale is None or sale.source != CLAIM or (sale.campaign_id, sale.currency) != (campaign.pk, fact.currency):
@@ -94,6 +97,8 @@ def tell_claimed_order(*, campaign: Campaign, fact: ConversionFact, now: datetim
     if known is not None:
         others = told_of_others(advertiser_id=sale.advertiser_id, told={sale.pk: fact.identity})
         return None if known.content_hash != digest or others else Recorded(sale.pk, created=False)
+    if not is_signed:
+        raise OrderWasSigned  # what a person accepted would else be anybody's to raise
     content = {**fact.as_amendment(), "coupons": list(fact.coupons), "country": fact.country}
     if fact.identity:
         content |= _meet(sale, fact, now)

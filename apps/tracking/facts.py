@@ -9,7 +9,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from apps.core.reading import array_of, read_rows, run_sql
-from apps.tracking.rules.signatures import VOUCHED
+from apps.tracking.rules.signatures import UNSIGNED
 
 
 class ConversionRow(NamedTuple):
@@ -117,27 +117,27 @@ class AmendmentRow(NamedTuple):
         return self.sequence, self.turn
 
 
-# What nobody signed is not taken where its order was signed, nor beside a signed refund of the same number.
-TAKEN = f"""(
-    r.is_signed OR c.source <> ALL ('{{{", ".join(VOUCHED)}}}') AND NOT EXISTS (
-        SELECT 1 FROM tracking_refund s
-        WHERE s.advertiser_id = r.advertiser_id AND s.goal = r.goal AND s.order_ref = r.order_ref
-          AND s.refund_ref = r.refund_ref AND s.is_signed
-    )
-)"""
-# An order told a second time has the refunds and amendments of the first time too.
+# What nobody signed is not taken where the order was vouched for, by whoever told it first.
+TAKEN = f"""(r.is_signed OR COALESCE(
+    (SELECT o.source FROM tracking_repeat x JOIN tracking_conversion o ON o.id = x.original_id
+     WHERE x.conversion_id = c.id), c.source) = '{UNSIGNED}')"""
+REFUND = "r.refund_ref, r.kind, r.amount_minor, r.currency, r.lines, r.reason, r.occurred_at, r.recorded_at"
+# An order told a second time has the refunds and amendments of the first time too. A refund counts once, whichever of
+# its numbers it was told by and how often: what somebody signed goes first.
 REFUNDS = f"""
-SELECT c.id, r.refund_ref, r.kind, r.amount_minor, r.currency, r.lines, r.reason, r.occurred_at, r.recorded_at
-FROM tracking_conversion c
-JOIN tracking_refund r ON r.advertiser_id = c.advertiser_id AND r.goal = c.goal AND r.order_ref = c.order_ref
-WHERE c.id = ANY(%s::uuid[]) AND {TAKEN}
-UNION ALL
-SELECT p.conversion_id, r.refund_ref, r.kind, r.amount_minor, r.currency, r.lines, r.reason, r.occurred_at,
-    r.recorded_at
-FROM tracking_repeat p JOIN tracking_conversion c ON c.id = p.original_id
-JOIN tracking_refund r ON r.advertiser_id = c.advertiser_id AND r.goal = c.goal AND r.order_ref = c.order_ref
-WHERE p.conversion_id = ANY(%s::uuid[]) AND {TAKEN}
-ORDER BY 1, 8, 2
+SELECT id, refund_ref, kind, amount_minor, currency, lines, reason, occurred_at, recorded_at FROM (
+    SELECT DISTINCT ON (id, refund_ref) * FROM (
+        SELECT c.id, r.is_signed, r.order_ref, {REFUND}
+        FROM tracking_conversion c
+        JOIN tracking_refund r ON r.advertiser_id = c.advertiser_id AND r.goal = c.goal AND r.order_ref = c.order_ref
+        WHERE c.id = ANY(%s::uuid[]) AND {TAKEN}
+        UNION ALL
+        SELECT p.conversion_id, r.is_signed, r.order_ref, {REFUND}
+        FROM tracking_repeat p JOIN tracking_conversion c ON c.id = p.original_id
+        JOIN tracking_refund r ON r.advertiser_id = c.advertiser_id AND r.goal = c.goal AND r.order_ref = c.order_ref
+        WHERE p.conversion_id = ANY(%s::uuid[]) AND {TAKEN}
+    ) told ORDER BY id, refund_ref, is_signed DESC, order_ref
+) once ORDER BY 1, 8, 2
 """
 # Amendments of such an order all stand at its first time.
 OF_ORDERS = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -18,6 +19,8 @@ from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
 from apps.tracking.rules.clients import UNKNOWN, Client
+
+logger = logging.getLogger(__name__)
 
 CONNECTIONS = 8
 # What Django alone understands among the options, and the session's settings, which this pool has its own of.
@@ -108,7 +111,10 @@ class TouchWriter:
 
     async def close(self) -> None:
         if self._marking is not None:
+            await asyncio.wait([self._marking], timeout=PATIENCE)
             self._marking.cancel()
+        if self._unmarked:
+            logger.error("%d clicks that were stored late leave no mark", len(self._unmarked))
         await self._pool.close()
 
     async def write(self, touch: TouchFact, client: Client = UNKNOWN) -> bool:

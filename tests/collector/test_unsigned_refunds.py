@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
+from apps.claims.rules import ClaimFact
+from apps.claims.services import report_claim
+from apps.commissions.orders import as_told_last
 from apps.commissions.worth import worths_of
+from apps.core.actors import SYSTEM
+from apps.pipeline.services.claiming import accept_claim
+from apps.pipeline.services.deciding import reject_conversions
 from apps.pipeline.services.receiving import receive_refund
 from apps.pipeline.tasks import settle_unsettled
+from apps.tracking.facts import refunds_of
 from apps.tracking.models import AwaitedSale, Conversion, Refund, RejectedEvent
 from apps.tracking.rules.signatures import OrderWasSigned
 from apps.tracking.selectors import refunds_told
@@ -95,3 +103,49 @@ def test_what_was_told_by_the_api_is_changed_by_nobody_without_a_key(host, cast,
     assert left() == 10_00
     assert host.post(REFUND, signed(cast, BACK)).status == 201, "the campaign's secret is as good"
     assert left() == 6_00
+
+
+def test_what_a_person_accepted_is_raised_by_nobody_unsigned(host, cast):
+    fact = ClaimFact(cast.campaign.pk, "MISSING", "A-7", NOON, "EUR", 10_00)
+    claim = report_claim(partner=cast.partners.blog, fact=fact, actor=SYSTEM, now=NOON).claim
+    accept_claim(advertiser=cast.advertiser, claim_id=claim.pk, actor=SYSTEM, now=NOON)
+
+    for call in ({"order_ref": "A-7", "amount": "5000"}, {"order_ref": "A-7", "amount": "5000", "update": "1"}):
+        plain = host.post(SHOP, call)
+        assert (plain.status, plain.json["code"]) == (422, "bad_signature")
+    host.post(SHOP, signed(cast, {"order_ref": "A-7", "amount": "12.00"}))
+    assert as_told_last(Conversion.objects.get().pk)[0].amount_minor == 12_00
+
+
+def reject_and_claim(cast) -> Conversion:
+    """Reject the order A-1 and accept a claim of it; return its second telling."""
+    call = {"advertiser": cast.advertiser, "actor": SYSTEM, "now": timezone.now()}
+    settle_unsettled()
+    reject_conversions(conversion_ids=[Conversion.objects.get().pk], reason="cancelled", **call)
+    fact = ClaimFact(cast.campaign.pk, "DECLINED", "A-1", NOON, "EUR", None)
+    claim = report_claim(partner=cast.partners.blog, fact=fact, actor=SYSTEM, now=timezone.now()).claim
+    accept_claim(claim_id=claim.pk, **call)
+    settle_unsettled()
+    return Conversion.objects.get(order_ref="A-1~2")
+
+
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_the_second_number_of_an_order_is_guarded_like_its_first(host, cast, is_signed):
+    assert host.post(REFUND, {"order_ref": "A-1~2", "refund_ref": "R9", "amount": "3.00"}).json["waits"]
+    assert host.post(SHOP, signed(cast) if is_signed else SALE).status == 201
+    again = reject_and_claim(cast)
+    assert bool(refunds_of([again.pk])) != is_signed
+
+    for order_ref in ("A-1", "A-1~2"):
+        update = {"order_ref": order_ref, "amount": "99.00", "update": "1", "sequence": "3"}
+        refund = {"order_ref": order_ref, "refund_ref": f"R of {order_ref}", "amount": "1.00"}
+        statuses = [host.post(SHOP, update).status, host.post(REFUND, refund).status]
+        assert all(status == 422 if is_signed else status in (200, 201) for status in statuses)
+
+
+def test_a_refund_told_by_both_numbers_before_the_second_exists_is_one(host, cast):
+    assert host.post(REFUND, {**BACK, "order_ref": "A-1~2"}).json["waits"]
+    assert host.post(REFUND, BACK).json["waits"]
+    assert host.post(SHOP, SALE).status == 201
+    again = reject_and_claim(cast)
+    assert [row.refund_ref for row in refunds_of([again.pk])[str(again.pk)]] == ["R1"]

@@ -57,6 +57,12 @@ class Office:
         )
         return {"job": asked.job.pk}
 
+    def waiting(self) -> dict[str, Any]:
+        """Tell how much of what was told is still to be worked out."""
+        from apps.tracking.models import Stirred, Unsettled
+
+        return {"waiting": Unsettled.objects.count() + Stirred.objects.count()}
+
     def undo(self, job: int) -> dict[str, Any]:
         from apps.pipeline.services.deciding_jobs import undo_job
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-UNSIGNED = "unsigned"
-"""The source of what was told without a signature: anybody may have told it."""
+from apps.tracking.rules.signatures import UNSIGNED
+
 UNTRUSTED_DOORS = frozenset({UNSIGNED, "pixel", "tag", "token"})
 
 

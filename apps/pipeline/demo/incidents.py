@@ -13,7 +13,7 @@ from apps.campaigns.models import Campaign
 from apps.campaigns.services import enroll_ad_space, revise_campaign
 from apps.commissions.holding import review_partner, set_hold_rules
 from apps.commissions.models import CommissionPlan
-from apps.commissions.rules.holding import UNSIGNED, HoldRules
+from apps.commissions.rules.holding import HoldRules
 from apps.core.errors import Refusal
 from apps.core.periods import start_of
 from apps.pipeline.demo.cast import NEWSLETTER, NEWSLETTER_PARTNERS
@@ -26,7 +26,7 @@ from apps.tracking.models import Conversion, Refund
 from apps.tracking.rules.basket import LineFact
 from apps.tracking.rules.conversions import ConversionFact, read_conversion
 from apps.tracking.rules.persons import Identity, email_hash
-from apps.tracking.rules.signatures import check_signature
+from apps.tracking.rules.signatures import UNSIGNED, check_signature
 from apps.tracking.selectors import terms_of
 from apps.tracking.services import record_rejection
 

@@ -29,6 +29,7 @@ from apps.tracking.rules.clients import Client
 from apps.tracking.rules.conversions import ConversionFact
 from apps.tracking.rules.persons import Identity
 from apps.tracking.rules.refunds import read_order_name, read_refund
+from apps.tracking.rules.signatures import UNSIGNED
 from apps.tracking.services import OrderRefConflict, record_conversion
 
 SKEW = timedelta(minutes=10)
@@ -103,11 +104,11 @@ def receive_conversion(
 
     The first word on an order that a claim told before amends that one.
     While the decision is open an amendment settles the conversion anew; afterwards it becomes a correction.
-    Raises OrderRefConflict, and for amendments CurrencyMismatch, SequenceConflict.
+    Raises OrderRefConflict, OrderWasSigned, and for amendments CurrencyMismatch, SequenceConflict.
     """
-    fact = placed_in_time(fact, now)
+    fact, is_signed = placed_in_time(fact, now), source != UNSIGNED
     if fact.is_update:
-        update = record_update(campaign=campaign, fact=fact, now=now)
+        update = record_update(campaign=campaign, fact=fact, now=now, is_signed=is_signed)
         if update is not None:
             return _received(campaign, fact, update.conversion_id, update.created, now, update)
     try:
@@ -116,17 +117,17 @@ def receive_conversion(
         )
     except OrderRefConflict:
         # Of two updates at once that are the first word on an order, one finds here what the other has written.
-        update = record_update(campaign=campaign, fact=fact, now=now) if fact.is_update else None
+        update = record_update(campaign=campaign, fact=fact, now=now, is_signed=is_signed) if fact.is_update else None
         if update is not None:
             return _received(campaign, fact, update.conversion_id, update.created, now, update)
-        told = tell_claimed_order(campaign=campaign, fact=fact, now=now)
+        told = tell_claimed_order(campaign=campaign, fact=fact, now=now, is_signed=is_signed)
         if told is None:
             raise
         return _received(campaign, fact, told.id, told.created, now)
     update = None
     if fact.sequence is not None:
         # Its number is kept from the first word on, so that what comes later with a lower one does not hold.
-        update = record_update(campaign=campaign, fact=fact, now=now)
+        update = record_update(campaign=campaign, fact=fact, now=now, is_signed=is_signed)
     created = recorded.created or (update is not None and update.created)
     return _received(campaign, fact, recorded.id, created, now, update)
 

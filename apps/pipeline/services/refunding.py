@@ -15,9 +15,9 @@ from apps.core.money import Money
 from apps.core.reading import DATABASE_AWAY
 from apps.pipeline.rules.refunding import Surplus, surplus_of, surpluses
 from apps.tracking.facts import RefundRow, refunds_of
-from apps.tracking.models import Conversion, Refund
+from apps.tracking.models import Conversion, Refund, vouched_orders
 from apps.tracking.rules.refunds import CurrencyMismatch, MoreThanSold, UnknownLine
-from apps.tracking.rules.signatures import VOUCHED, OrderWasSigned
+from apps.tracking.rules.signatures import OrderWasSigned
 from apps.tracking.services import record_rejection
 from apps.tracking.sweeping import ArrivedRefund
 
@@ -66,7 +66,8 @@ def tell_surpluses(*, arrived: Sequence[ArrivedRefund], now: datetime) -> int:
 
 
 def _tell(sale: Conversion, came: Collection[tuple[str, bool]], now: datetime) -> int:
-    unsigned = [ref for ref, is_signed in came if not is_signed] if sale.source in VOUCHED else []
+    unsigned = [ref for ref, is_signed in came if not is_signed]
+    unsigned = unsigned if unsigned and vouched_orders().filter(pk=sale.pk).exists() else []
     names = {"advertiser": sale.advertiser_id, "goal": sale.goal, "order_ref": sale.order_ref}
     untaken = Refund.objects.filter(**names, refund_ref__in=unsigned, is_signed=False) if unsigned else ()
     for refund in untaken:

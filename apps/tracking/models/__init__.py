@@ -9,6 +9,7 @@ from apps.tracking.models.changes import (
     RefundKind,
     Repeat,
     StatedTouch,
+    vouched_orders,
 )
 from apps.tracking.models.conversions import Conversion, ConversionLine, ConversionQuerySet
 from apps.tracking.models.duplicates import Duplicate, FirstOfScope, LiftedDuplicate
@@ -58,4 +59,5 @@ __all__ = [
     "TouchKind",
     "Touchpoint",
     "Unsettled",
+    "vouched_orders",
 ]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pgtrigger
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext_lazy as _
 
 from apps.identity.models import Advertiser
 from apps.tracking.models.conversions import Conversion
-from apps.tracking.rules.signatures import VOUCHED
+from apps.tracking.rules.signatures import UNSIGNED
 
 APPEND_ONLY = pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)
 
@@ -30,11 +30,17 @@ class RefundKind(models.TextChoices):
     LINES = "LINES", _("Lines")
 
 
+def vouched_orders() -> models.QuerySet[Conversion]:
+    """Return the conversions that somebody vouched for: of an order told a second time, whoever told it first."""
+    first = Coalesce("repeat_of__original__source", "source")
+    return Conversion.objects.annotate(first_source=first).exclude(first_source=UNSIGNED)
+
+
 class RefundQuerySet(models.QuerySet["Refund"]):
     def that_count(self) -> RefundQuerySet:
         """Return those that are taken for true: `apps.tracking.facts.TAKEN` says the same to the database."""
         names = ("advertiser", "goal", "order_ref")
-        order = Conversion.objects.filter(**{name: models.OuterRef(name) for name in names}, source__in=VOUCHED)
+        order = vouched_orders().filter(**{name: models.OuterRef(name) for name in names})
         same = {name: models.OuterRef(name) for name in (*names, "refund_ref")}
         twin = Refund.objects.filter(**same, is_signed=True)
         return self.filter(models.Q(is_signed=True) | ~models.Exists(order) & ~models.Exists(twin))

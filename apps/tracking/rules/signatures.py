@@ -27,8 +27,9 @@ from apps.core.errors import Invalid
 WINDOW = timedelta(minutes=5)
 SIGNED = "s2s"
 """The source of what the shop's server told with a signature."""
-VOUCHED = ("api", SIGNED)
-"""The sources of what was told with a signature or a key: without one nobody changes it."""
+UNSIGNED = "unsigned"
+"""The source of what nobody signed. All else was told with a signature or a key, imported, or claimed and accepted by a
+person: without a signature or a key nobody changes it."""
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -38,7 +39,7 @@ class BadSignature(Invalid):
 
 
 class OrderWasSigned(BadSignature):
-    message = "The order was told with a signature or an API key, so that whatever changes it needs one too."
+    message = "Somebody vouched for the order, by a signature, a key or in person: what changes it needs as much."
 
 
 def body_digest(body: bytes) -> tuple[str, str]:

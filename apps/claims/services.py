@@ -71,7 +71,10 @@ class Reported:
 
 
 def refuse_needless(*, partner: Partner, fact: ClaimFact) -> None:
-    """Raise CreditedAlready, AmountAsTold where the order stands as the claim would have it."""
+    """Raise CreditedAlready, AmountAsTold where the order stands as the claim would have it.
+
+    A courtesy of the form, no rule: `report_claim` takes such claims, as what stands may change between the two.
+    """
     advertiser_id = Campaign.objects.values_list("advertiser_id", flat=True).get(pk=fact.campaign_id)
     standing = standing_of_order(advertiser_id=advertiser_id, goal=fact.goal, order_ref=fact.order_ref)
     if standing.conversion is None or standing.decision is None or standing.decision.state == DecisionState.REJECTED:

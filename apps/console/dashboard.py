@@ -48,6 +48,10 @@ PATIENCE = timedelta(minutes=2)
 """Settling takes seconds: what has waited for longer than this has nobody who works on it."""
 
 
+Waiting = tuple[int, str, str, str, str]
+"""How many, in words, where they are, icon and tone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     """A figure, its change against the period before (`up`, `down`, `same` or nothing) and where its rows are."""
@@ -175,19 +179,9 @@ def change_of_ratio(value: Fraction, old: Fraction) -> tuple[str, str]:
 
 def tasks(advertiser: Advertiser, state: SystemState, now: datetime) -> list[Task]:
     """Return what waits for somebody, what is broken first; an empty list is a good day. Six queries."""
-    today = day_of(now, advertiser.zone)
-    conversions = reverse("admin:tracking_conversion_changelist")
-    applied = Partnership.objects.for_advertiser(advertiser).filter(state=PartnershipState.APPLIED).count()
-    awaited = Decision.objects.for_advertiser(advertiser).filter(
-        state__in=[DecisionState.PENDING, DecisionState.ON_HOLD], decide_by__lte=today
-    )
-    late = payable(awaited).count()
-    claims = counts_by_state(advertiser=advertiser)
-    opened, overdue = claims[ClaimState.OPEN], claims[ClaimState.ESCALATED]
-    claim_list = reverse("admin:claims_claim_changelist")
-    blocked = sum(bool(row.obstacles) for row in open_statements(advertiser))
     stuck = state.waiting if state.waiting_since and now - state.waiting_since > PATIENCE else 0
     refused = RejectedEvent.objects.filter(advertiser=advertiser, at__gte=now - timedelta(days=7)).count()
+    conversions = reverse("admin:tracking_conversion_changelist")
     found = [
         (
             stuck,
@@ -200,6 +194,32 @@ def tasks(advertiser: Advertiser, state: SystemState, now: datetime) -> list[Tas
             "error",
             "bad",
         ),
+        *_to_answer(advertiser),
+        *_to_decide(advertiser, now),
+        (
+            refused,
+            ngettext("%d call was refused this week", "%d calls were refused this week", refused),
+            reverse("admin:tracking_rejectedevent_changelist"),
+            "report",
+            "warn",
+        ),
+        (
+            state.parked,
+            ngettext("%d conversion could not be settled", "%d conversions could not be settled", state.parked),
+            f"{conversions}?state=parked",
+            "error",
+            "bad",
+        ),
+    ]
+    return [Task(text % number, link, icon, tone) for number, text, link, icon, tone in found if number]
+
+
+def _to_answer(advertiser: Advertiser) -> list[Waiting]:
+    """Return the claims that wait, the overdue ones first. One query."""
+    claims = counts_by_state(advertiser=advertiser)
+    opened, overdue = claims[ClaimState.OPEN], claims[ClaimState.ESCALATED]
+    claim_list = reverse("admin:claims_claim_changelist")
+    return [
         (
             overdue,
             ngettext("%d claim is overdue", "%d claims are overdue", overdue),
@@ -214,6 +234,19 @@ def tasks(advertiser: Advertiser, state: SystemState, now: datetime) -> list[Tas
             "rate_review",
             "warn",
         ),
+    ]
+
+
+def _to_decide(advertiser: Advertiser, now: datetime) -> list[Waiting]:
+    """Return the statements, partners and conversions that somebody is to decide about."""
+    today = day_of(now, advertiser.zone)
+    blocked = sum(bool(row.obstacles) for row in open_statements(advertiser))
+    applied = Partnership.objects.for_advertiser(advertiser).filter(state=PartnershipState.APPLIED).count()
+    awaited = Decision.objects.for_advertiser(advertiser).filter(
+        state__in=[DecisionState.PENDING, DecisionState.ON_HOLD], decide_by__lte=today
+    )
+    late = payable(awaited).count()
+    return [
         (
             blocked,
             ngettext("%d statement cannot be settled yet", "%d statements cannot be settled yet", blocked),
@@ -231,23 +264,8 @@ def tasks(advertiser: Advertiser, state: SystemState, now: datetime) -> list[Tas
         (
             late,
             ngettext("%d conversion is past its decide-by day", "%d conversions are past their decide-by day", late),
-            f"{conversions}?state=late",
+            f"{reverse('admin:tracking_conversion_changelist')}?state=late",
             "alarm",
             "warn",
         ),
-        (
-            refused,
-            ngettext("%d call was refused this week", "%d calls were refused this week", refused),
-            reverse("admin:tracking_rejectedevent_changelist"),
-            "report",
-            "warn",
-        ),
-        (
-            state.parked,
-            ngettext("%d conversion could not be settled", "%d conversions could not be settled", state.parked),
-            f"{conversions}?state=parked",
-            "error",
-            "bad",
-        ),
     ]
-    return [Task(text % number, link, icon, tone) for number, text, link, icon, tone in found if number]

@@ -74,7 +74,7 @@ def _plan_for_single_rows() -> None:
 def _of_advertiser(advertiser_id: int, draw: Draw) -> Iterator[Difference]:
     """Run the checks on an advertiser's rows, on its conversions so many at a time; `draw` sees their receipts."""
     for check in CHECKS:
-        if not check.of_conversions:
+        if not (check.of_conversions or check.of_everybody):
             yield from _run(check, check.sql_of_part, {"advertiser": advertiser_id})
     # In no order: sorted by their ids, everybody's would be walked through.
     own = Conversion.objects.filter(advertiser=advertiser_id).values_list("pk", flat=True)

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 class Check:
     """A query that returns (advertiser id, subject, found, expected) for every row that is wrong.
 
-    One that is `of_conversions` compares what hangs on each by itself, so that it can be asked of some of them.
+    One that is `of_conversions` compares what hangs on each by itself, so that it can be asked of some of them. One
+    that is `of_everybody` is asked of whole tables only: no index finds an advertiser's rows.
     """
 
     invariant: str
     says: str
     sql: str
     of_conversions: bool = False
+    of_everybody: bool = False
 
     @property
     def sql_of_part(self) -> str:
@@ -236,16 +238,40 @@ CHECKS = [
     ),
     Check(
         "I4",
-        "shares, commissions and receipts have their conversion's currency",
+        "shares, commissions and receipts have their conversion's currency and advertiser",
         """
-        SELECT c.advertiser_id, 'conversion ' || c.id, x.currency, c.currency
+        SELECT c.advertiser_id, 'conversion ' || c.id, x.currency || ' of ' || x.advertiser_id,
+            c.currency || ' of ' || c.advertiser_id
         FROM tracking_conversion c JOIN (
-            SELECT conversion_id, currency FROM attribution_share
-            UNION SELECT conversion_id, currency FROM commissions_commission
-            UNION SELECT conversion_id, currency FROM commissions_receipt
-        ) x ON x.conversion_id = c.id WHERE x.currency <> c.currency
+            SELECT conversion_id, currency, advertiser_id FROM attribution_share
+            UNION SELECT conversion_id, currency, advertiser_id FROM commissions_commission
+            UNION SELECT conversion_id, currency, advertiser_id FROM commissions_receipt
+        ) x ON x.conversion_id = c.id WHERE (x.currency, x.advertiser_id) <> (c.currency, c.advertiser_id)
         """,
         of_conversions=True,
+    ),
+    Check(
+        "I4",
+        "a commission has its conversion",
+        """
+        SELECT m.advertiser_id, 'commission ' || m.id, 0, 1
+        FROM commissions_commission m
+        LEFT JOIN tracking_conversion c ON c.id = m.conversion_id AND c.advertiser_id = m.advertiser_id
+        WHERE c.id IS NULL
+        """,
+    ),
+    Check(
+        "I4",
+        "a share and a receipt have their conversion",
+        """
+        SELECT x.advertiser_id, x.kind || ' of conversion ' || x.conversion_id, 0, 1
+        FROM (
+            SELECT 'share' AS kind, conversion_id, advertiser_id FROM attribution_share
+            UNION ALL SELECT 'receipt', conversion_id, advertiser_id FROM commissions_receipt
+        ) x LEFT JOIN tracking_conversion c ON c.id = x.conversion_id AND c.advertiser_id = x.advertiser_id
+        WHERE c.id IS NULL
+        """,
+        of_everybody=True,
     ),
     Check(
         "I5",

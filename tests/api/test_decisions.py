@@ -156,7 +156,10 @@ def test_what_cannot_be_asked_is_refused_and_makes_no_job(world, acme, body, cod
     assert not Job.objects.exists()
 
 
-def test_a_dry_run_answers_what_it_would_move_and_writes_nothing(world, acme):
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_dry_run_answers_what_it_would_move_and_writes_nothing(world, caller, reads):
+    """What it comes to in money is told only to a key that may read conversions."""
+    acme = caller(world.advertiser, [Scope.CONVERSIONS_DECIDE, *([Scope.CONVERSIONS_READ] if reads else [])])
     approve_conversions(
         advertiser=world.advertiser, conversion_ids=[world.conversions[0].pk], actor=SYSTEM, now=SOLD_AT
     )
@@ -169,8 +172,8 @@ def test_a_dry_run_answers_what_it_would_move_and_writes_nothing(world, acme):
             "would_move": 4,
             "left_out": 1,
             "by_status": {"PENDING": 4},
-            "amounts": [{"currency": "EUR", "amount": "4000.00"}],
-            "commissions": [{"currency": "EUR", "amount": "320.00"}],
+            "amounts": [{"currency": "EUR", "amount": "4000.00"}] if reads else None,
+            "commissions": [{"currency": "EUR", "amount": "320.00"}] if reads else None,
             "as_of": "2026-03-10T12:00:00Z",
         },
     )

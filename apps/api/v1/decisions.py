@@ -110,19 +110,27 @@ class DecisionsInput(serializers.Serializer):
     )
 
 
+SUMS_TOLD = "Null unless the key has `conversions:read` too."
+
+
 class SumSerializer(serializers.Serializer):
     currency = serializers.CharField()
     amount = AmountField(source="minor")
 
 
 class WouldMoveSerializer(serializers.Serializer):
-    """What a decision by filter would do now."""
+    """What a decision by filter would do now; sums are null for a key that may not read conversions."""
 
     would_move = serializers.IntegerField(source="weight.count", help_text="Conversions; send it as `expected`.")
     left_out = serializers.IntegerField(help_text="Conversions of the filter that cannot move there.")
     by_status = serializers.DictField(child=serializers.IntegerField(), source="weight.by_state")
-    amounts = SumSerializer(many=True, source="weight.amounts", help_text="What is left of the orders, by currency.")
-    commissions = SumSerializer(many=True, source="weight.commissions")
+    amounts = SumSerializer(
+        many=True,
+        source="weight.amounts",
+        allow_null=True,
+        help_text=f"What is left of the orders, by currency. {SUMS_TOLD}",
+    )
+    commissions = SumSerializer(many=True, source="weight.commissions", allow_null=True, help_text=SUMS_TOLD)
     as_of = serializers.DateTimeField(help_text="Send it as `as_of`, and nothing that came since is decided.")
 
 
@@ -155,7 +163,8 @@ class DecisionsView(APIView):
         summary="Decide many conversions",
         description="Scope: `conversions:decide`. Answers at once with a job; workers do it in chunks. Rows are told "
         "apart: one that is refused stops none of the others. The same list again changes nothing. With a filter, "
-        "`dry_run` answers first how much it is, and `expected` makes sure that it still is so much.",
+        "`dry_run` answers first how much it is, and `expected` makes sure that it still is so much. The dry run tells "
+        "sums of money only to a key that has `conversions:read` too; to others they are null.",
         parameters=[HEADER],
         request=DecisionsInput,
         responses={
@@ -214,7 +223,10 @@ class DecisionsView(APIView):
         expected = number_of(told, "expected")
         if expected not in (None, foreseen.weight.count):
             raise CountDiffers(f"It would move {foreseen.weight.count:,} conversions, not {expected:,}.")
-        return Response(WouldMoveSerializer(foreseen).data)
+        answer = dict(WouldMoveSerializer(foreseen).data)
+        if Scope.CONVERSIONS_READ not in request.auth.scopes:
+            answer |= {"amounts": None, "commissions": None}
+        return Response(answer)
 
     def _ask(self, request: Request) -> Response:
         told: Mapping[str, Any] = request.data

@@ -59,7 +59,10 @@ ROWS = {
         UNION ALL SELECT 'series', coalesce(sum(last_place), 0) FROM invoices_numberseries
     """,
     "messages": "SELECT payload ->> 'template', sent_at IS NOT NULL, count(*) FROM outbox_outbox GROUP BY 1, 2",
-    "jobs": "SELECT kind, key, state, total, done, moved, refused FROM records_job",
+    # An undoing is named by the id of what it undoes, and ids have gaps.
+    "jobs": """
+        SELECT kind, regexp_replace(key, '^undo:[0-9]+$', 'undo'), state, total, done, moved, refused FROM records_job
+    """,
     "items": "SELECT number, outcome, code FROM records_jobitem",
     "claims": """
         SELECT m.order_ref, m.kind, m.state, c.order_ref FROM claims_claim m

@@ -18,6 +18,10 @@ from config.servers import load_dev
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = "tributary"
+CLIENT = """
+SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY random()
+LIMIT 1
+"""
 FOLDER = "FAULT_SERVERS"  # names the folder of servers that are up already
 
 
@@ -70,20 +74,35 @@ class Servers:
         self.run(f"ALTER DATABASE {database} SET synchronous_commit = on")
 
     def crash_postgres(self, *, everything: bool) -> None:
-        """Kill all of PostgreSQL's processes, or one, upon which it ends the others by itself; wait for its answer."""
-        main, *others = self._postgres_pids()
-        struck = [main, *others] if everything else others[-1:]
-        for pid in struck:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        while not all(map(_is_gone, struck)):
-            time.sleep(0.01)
+        """Kill all of PostgreSQL's processes, or one client's, upon which it ends the others by itself; let it recover.
+
+        Whoever is killed while it recovers would end it for good: so the end of what was before is waited for.
+        """
         if everything:
-            self.postgres.start()
+            struck = self._postgres_pids()
+            for pid in struck:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            while not all(map(_is_gone, struck)):
+                time.sleep(0.01)
+        else:
+            with suppress(psycopg.Error), self._connect() as connection:
+                client = connection.execute(CLIENT).fetchone()
+                if client is None:
+                    return
+                os.kill(client[0], signal.SIGKILL)
+                while True:
+                    connection.execute("SELECT 1")
+                    time.sleep(0.01)
+        until = time.monotonic() + 60
         while True:
-            with suppress(psycopg.OperationalError):
-                self.run("SELECT 1")
-                return
+            if not self.postgres.pid():
+                self.postgres.start()
+            try:
+                return self.run("SELECT 1")
+            except psycopg.Error:
+                if time.monotonic() > until:
+                    raise
             time.sleep(0.1)
 
     def _postgres_pids(self) -> list[int]:

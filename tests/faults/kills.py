@@ -68,6 +68,7 @@ def kill_at_random(servers: Servers, *, count: int, minutes: float | None, seed:
     shift = workers.Shift(DATABASE, folder, time.monotonic(), days_per_second=speed)
     town = Town(servers, shift, DATABASE, patience=AWAY_SHORTLY if minutes is None else AWAY_AT_MOST)
     account_file = folder / "account.json"
+    selling = 0
     try:
         town.open()
         doors = {"ports": town.ports, "web_port": town.web_port, "teller": shift.teller}
@@ -75,10 +76,13 @@ def kill_at_random(servers: Servers, *, count: int, minutes: float | None, seed:
         kills, strikes = strike(town, chance, count, minutes)
         os.kill(selling, signal.SIGTERM)
         _, status = os.waitpid(selling, 0)
+        selling = 0
         quiet = time.monotonic()
         left = wait_until_quiet()
         took = time.monotonic() - quiet
     finally:
+        if selling:
+            os.kill(selling, signal.SIGKILL)  # it would wait for an answer for ever, and hold what prints this
         town.close()
     account = json.loads(account_file.read_text()) if status == 0 else {}
 

@@ -85,6 +85,8 @@ class Servers:
                     os.kill(pid, signal.SIGKILL)
             while not all(map(_is_gone, struck)):
                 time.sleep(0.01)
+            for lock in self.postgres.sockets.glob(".s.PGSQL.*.lock"):
+                lock.unlink()  # a dead server whose parent has not asked for its end still counts as its owner
         else:
             with suppress(psycopg.Error), self._connect() as connection:
                 client = connection.execute(CLIENT).fetchone()
